@@ -1,0 +1,52 @@
+// Plans, states and events as JSON, and back. Errors carry the JSON pointer of what is wrong.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "diastole/base/result.hpp"
+#include "diastole/core/event.hpp"
+#include "diastole/core/machine.hpp"
+#include "diastole/core/plan.hpp"
+
+namespace diastole::codec {
+
+// Text to a JSON value, at most 32 levels deep; invalid_argument names line and column. Duplicate keys are refused.
+[[nodiscard]] Result<nlohmann::json> parse_json(std::string_view text);
+// YAML 1.1's scalars become strings unless they are unquoted numbers, booleans or null; duplicate keys, aliases beyond the
+// document's own size and more than 32 levels are refused. invalid_argument names line and column.
+[[nodiscard]] Result<nlohmann::json> parse_yaml(std::string_view text);
+// The 1-based line of a JSON pointer's value in a YAML text; 0 where there is none.
+[[nodiscard]] int line_of(std::string_view yaml, std::string_view pointer);
+
+// What the daemon's configuration says where a plan may say something itself.
+struct PlanDefaults {
+  Milliseconds soak{600'000};
+  Milliseconds min_soak{0};  // a plan may not ask for less
+};
+
+// Reads a plan document (shared/design/plan.md). Fills everything that the document says, and the hash; the analysis is sql's.
+// On failure every error that was found, each with its path; never an empty list.
+[[nodiscard]] std::expected<core::Plan, std::vector<Error>> plan_from_document(const nlohmann::json& document,
+                                                                               const PlanDefaults& defaults = {});
+
+// The completed plan, losslessly, for the event log.
+[[nodiscard]] nlohmann::json plan_to_json(const core::Plan& plan);
+[[nodiscard]] Result<core::Plan> plan_from_json(const nlohmann::json& json);
+
+[[nodiscard]] nlohmann::json event_to_json(const core::Event& event);  // the body; the kind is beside it
+[[nodiscard]] Result<core::Event> event_from_json(std::string_view kind, const nlohmann::json& json);
+
+[[nodiscard]] nlohmann::json state_to_json(const core::PlanState& state);
+[[nodiscard]] Result<core::PlanState> state_from_json(const nlohmann::json& json);
+
+[[nodiscard]] nlohmann::json reason_to_json(const core::Reason& reason);
+[[nodiscard]] nlohmann::json finding_to_json(const core::Finding& finding);
+[[nodiscard]] nlohmann::json gate_to_json(const core::GateVerdict& verdict, Now now);
+
+// "sha256-" and 64 hex digits.
+[[nodiscard]] std::string sha256(std::string_view bytes);
+
+}  // namespace diastole::codec

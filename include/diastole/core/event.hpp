@@ -1,0 +1,149 @@
+// What has happened to a plan. The event table is the truth, the audit log and the stream that clients follow.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "diastole/base/ids.hpp"
+#include "diastole/base/time.hpp"
+#include "diastole/core/plan.hpp"
+#include "diastole/core/reason.hpp"
+
+namespace diastole::core {
+
+// A session that holds a lock we wait for (pg_blocking_pids), or would be in the way.
+struct Blocker {
+  std::int64_t pid = 0;
+  std::string application;
+  std::string user;
+  std::string state;
+  Milliseconds age{};  // of its transaction
+  std::string query;
+  friend bool operator==(const Blocker&, const Blocker&) = default;
+};
+
+// How much of a step is on the target.
+enum class Applied { none, partial, full };
+[[nodiscard]] std::string_view to_string(Applied applied);
+[[nodiscard]] std::optional<Applied> applied_from(std::string_view text);
+
+// Why a step failed, as PostgreSQL said it.
+struct Failure {
+  std::string sqlstate;  // empty when it did not come from PostgreSQL
+  std::string message;
+  std::string detail;
+  std::string hint;
+  int statement = 0;  // 1-based, among the step's statements; 0 unknown
+  int line = 0;       // 1-based, in that statement; 0 unknown
+  int column = 0;
+  std::vector<Blocker> blockers;
+  friend bool operator==(const Failure&, const Failure&) = default;
+};
+
+struct Progress {
+  std::int64_t rows = 0;         // visited, all passes together
+  std::int64_t rows_changed = 0;
+  std::int64_t rows_total = 0;   // estimate; 0 unknown
+  int pass = 1;
+  double rows_per_second = 0;
+  std::optional<Milliseconds> eta;
+  friend bool operator==(const Progress&, const Progress&) = default;
+};
+
+struct PlanSubmitted {
+  Plan plan;
+  std::string by;
+};
+struct PhaseApproved {
+  Phase phase;
+  std::string by;
+  std::string note;
+};
+struct PhaseStarted {
+  Phase phase;
+  bool gate_open = false;  // contract: the verdict inside the recording transaction
+};
+struct PhaseFinished {
+  Phase phase;
+};
+// The intent: nothing runs on a target before this is durable.
+struct StepStarted {
+  StepId step;
+  int attempt = 1;
+};
+struct StepProgressed {
+  StepId step;
+  Progress progress;
+};
+struct LockWaited {
+  StepId step;
+  int attempt = 1;  // of the lock, within the step's attempt
+  Milliseconds retry_in{};
+  std::vector<Blocker> blockers;
+};
+struct StepFinished {
+  StepId step;
+  std::int64_t rows = 0;
+  Milliseconds duration{};
+  std::string note;  // e.g. that the ledger showed it committed before a crash
+};
+struct StepFailed {
+  StepId step;
+  Applied applied = Applied::none;
+  Failure failure;
+};
+// The step is not running any more and did not finish: pause, stop, or a crash that the ledger has settled. It will start again.
+struct StepInterrupted {
+  StepId step;
+  Applied applied = Applied::none;
+  std::string why;
+};
+struct PlanPaused {
+  std::string by;
+};
+struct PlanResumed {
+  std::string by;
+};
+struct RetryRequested {
+  std::string by;
+};
+struct AbortRequested {
+  std::string by;
+  std::string reason;
+};
+// The intent of an undo.
+struct UndoStarted {
+  StepId step;
+};
+struct UndoFinished {
+  StepId step;
+  std::string note;  // why nothing had to run, where nothing did
+};
+struct UndoFailed {
+  StepId step;
+  Failure failure;
+};
+struct UndoInterrupted {
+  StepId step;
+  std::string why;
+};
+struct PlanAborted {};
+// The list of obstacles has changed.
+struct PlanWaits {
+  std::vector<Reason> reasons;
+};
+
+using Event = std::variant<PlanSubmitted, PhaseApproved, PhaseStarted, PhaseFinished, StepStarted, StepProgressed, LockWaited,
+                           StepFinished, StepFailed, StepInterrupted, PlanPaused, PlanResumed, RetryRequested, AbortRequested,
+                           UndoStarted, UndoFinished, UndoFailed, UndoInterrupted, PlanAborted, PlanWaits>;
+
+// The name on the wire: plan_submitted, phase_approved, …
+[[nodiscard]] std::string_view kind(const Event& event);
+// The step an event concerns, if one.
+[[nodiscard]] const StepId* step_of(const Event& event);
+
+}  // namespace diastole::core

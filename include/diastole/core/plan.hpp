@@ -1,0 +1,142 @@
+// The plan: what is to happen, as a value. Made by codec from a document and completed by sql's analysis; never changed after.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "diastole/base/ids.hpp"
+#include "diastole/base/result.hpp"
+#include "diastole/base/time.hpp"
+#include "diastole/core/version.hpp"
+
+namespace diastole::core {
+
+enum class Phase { expand, backfill, contract };
+inline constexpr Phase kPhases[] = {Phase::expand, Phase::backfill, Phase::contract};
+[[nodiscard]] std::string_view to_string(Phase phase);
+[[nodiscard]] std::optional<Phase> phase_from(std::string_view text);
+
+// PostgreSQL's table locks, weakest first (documentation, section 13.3.1).
+enum class LockMode {
+  none,
+  access_share,
+  row_share,
+  row_exclusive,
+  share_update_exclusive,
+  share,
+  share_row_exclusive,
+  exclusive,
+  access_exclusive,
+};
+[[nodiscard]] std::string_view to_string(LockMode mode);
+[[nodiscard]] std::optional<LockMode> lock_mode_from(std::string_view text);
+
+enum class Severity { error, warning };
+[[nodiscard]] std::string_view to_string(Severity severity);
+
+// What the analyser says of a statement. An error refuses the plan unless the step allows the rule with a reason.
+struct Finding {
+  std::string rule;  // the linters' name where they have one, e.g. ban-drop-column
+  Severity severity = Severity::error;
+  std::string message;
+  std::string safe_form;  // SQL or a plan fragment that does it safely; may be empty
+  std::string path;       // JSON pointer into the plan document, e.g. /expand/0/sql
+  int line = 0;           // 1-based, in the SQL at path; 0 where it concerns the whole
+  int column = 0;
+  std::string allowed_because;  // the step's allow reason, when it lets this finding pass
+
+  friend bool operator==(const Finding&, const Finding&) = default;
+};
+
+// One service that uses the database, and what each of its instances must run.
+struct FleetRequirement {
+  ServiceName service;
+  VersionRequirement version;
+  int min_instances = 1;
+  std::string reason;  // why min_instances may be 0; required then
+
+  friend bool operator==(const FleetRequirement&, const FleetRequirement&) = default;
+};
+
+// One statement as it will run.
+struct Statement {
+  std::string sql;
+  std::string kind;                  // e.g. "ALTER TABLE"
+  LockMode lock = LockMode::none;    // the strongest lock it takes on a table that existed before
+  bool transactional = true;         // false: CREATE INDEX CONCURRENTLY and its like
+  bool destructive = false;          // what it removes cannot be brought back by its undo
+  std::vector<std::string> tables;   // existing tables it touches, as SQL identifiers: users, app."Order"
+  std::vector<std::string> creates;  // tables it creates, likewise
+  std::string index;                 // CREATE/DROP INDEX CONCURRENTLY: the index, as an SQL identifier
+
+  friend bool operator==(const Statement&, const Statement&) = default;
+};
+
+// A backfill sets columns of every row that `where` selects, in batches over the primary key.
+struct Backfill {
+  std::string table;                                      // as an SQL identifier
+  std::vector<std::pair<std::string, std::string>> set;   // column (unquoted name) and SQL expression over the row
+  std::string where;                                      // rows still to do; empty is every row
+  std::vector<FleetRequirement> needs;                    // runs only while these hold
+  std::string verify;                                     // "zero_rows", or a query that must return no row; empty: none
+  std::optional<int> batch_rows;                          // the size to begin with
+
+  friend bool operator==(const Backfill&, const Backfill&) = default;
+};
+
+struct Step {
+  StepId id;
+  Phase phase = Phase::expand;
+  std::string path;                   // JSON pointer of the entry it came from, e.g. /contract/0
+  std::string sql;                    // the text as written; empty for a backfill
+  std::string undo_sql;               // likewise; empty with no_undo set
+  std::string no_undo;                // why there is nothing to undo
+  std::string set_not_null;           // short form, "table.column"; codec fills it, sql replaces the step by the recipe's
+  std::optional<Backfill> backfill;   // set for a backfill, else statements
+  std::optional<Milliseconds> statement_timeout;
+  std::map<std::string, std::string> allow;  // rule and reason
+
+  // From the analysis.
+  std::vector<Statement> statements;
+  std::vector<Statement> undo;
+  std::vector<Finding> findings;
+
+  [[nodiscard]] bool transactional() const;
+  [[nodiscard]] bool destructive() const;
+  [[nodiscard]] LockMode lock() const;
+  friend bool operator==(const Step&, const Step&) = default;
+};
+
+struct GateSpec {
+  std::vector<FleetRequirement> fleet;
+  Milliseconds soak{};
+  friend bool operator==(const GateSpec&, const GateSpec&) = default;
+};
+
+struct Plan {
+  PlanId id;
+  std::string name;
+  TargetName target;
+  std::string summary;
+  std::string hash;         // "sha256-" and 64 hex digits, over the canonical document; what approvals are bound to
+  std::vector<Step> steps;  // in the order in which they run: expand, backfill, contract
+  std::map<Phase, int> approvals;
+  GateSpec gate;
+
+  [[nodiscard]] const Step* find(const StepId& id) const;
+  [[nodiscard]] std::optional<std::size_t> index_of(const StepId& id) const;
+  [[nodiscard]] bool has(Phase phase) const;
+  [[nodiscard]] int approvals_needed(Phase phase) const;
+  friend bool operator==(const Plan&, const Plan&) = default;
+};
+
+// Everything about a completed plan that no single field shows: unique ids, a fleet where there is a contract, statements that
+// cannot share a transaction, needs that name declared services. Errors carry the path.
+[[nodiscard]] Result<void> validate(const Plan& plan);
+
+}  // namespace diastole::core

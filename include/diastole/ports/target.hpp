@@ -1,0 +1,113 @@
+// A database that plans change. Each call is one unit of work on it: one transaction, or one statement that cannot run in one.
+// Retrying, pacing and recording are the engine's.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "diastole/base/ids.hpp"
+#include "diastole/base/result.hpp"
+#include "diastole/core/event.hpp"
+#include "diastole/core/plan.hpp"
+#include "diastole/core/reason.hpp"
+
+namespace diastole::ports {
+
+// code: lock_timeout (rolled back; failure.blockers says who), interrupted (our stop token; rolled back), fenced, unavailable
+// (nothing happened), outcome_unknown (settle it), conflict (the ledger contradicts the plan), invalid_argument (PostgreSQL
+// refused the statement; rolled back).
+struct TargetError {
+  ErrorCode code = ErrorCode::internal;
+  core::Failure failure;
+  core::Applied applied = core::Applied::none;  // what a statement outside a transaction has left behind
+};
+template <typename T>
+using TargetResult = std::expected<T, TargetError>;
+
+enum class Direction { forward, undo };
+
+// Names a step's work in the target's ledger.
+struct WorkId {
+  PlanId plan;
+  StepId step;
+  Direction direction = Direction::forward;
+  std::string checksum;  // over the statements; a ledger row with another one is a conflict
+  Epoch epoch;
+};
+
+struct StatementWork {
+  WorkId id;
+  std::vector<core::Statement> statements;
+  Milliseconds lock_timeout{};
+  Milliseconds statement_timeout{};  // 0: none
+};
+
+struct WorkDone {
+  std::int64_t rows = 0;
+  Milliseconds duration{};
+  bool was_done = false;  // the ledger showed that an earlier attempt had committed; nothing ran
+};
+
+struct BackfillWork {
+  WorkId id;
+  core::Backfill backfill;
+  Milliseconds lock_timeout{};
+  Milliseconds statement_timeout{};
+};
+
+// The durable cursor's row.
+struct BackfillCursor {
+  int pass = 1;
+  std::int64_t rows = 0;  // visited, over all passes
+  std::int64_t rows_changed = 0;
+  std::int64_t rows_total = 0;  // estimate of the table's rows
+  bool pass_done = false;       // this pass has reached the end of the table
+};
+
+struct PreflightRequest {
+  core::Phase phase = core::Phase::expand;
+  std::vector<core::Step> steps;         // the phase's steps that still have to run
+  std::vector<std::string> created;      // tables that earlier steps of the same plan create
+  std::string ledger_plan;               // whose INVALID leftovers are our own business
+  Milliseconds long_transaction{};       // sessions older than this on the tables concerned block
+};
+
+// Thread-safe; calls on different plans may run at once. `stop` cancels what is running within about a second.
+class Target {
+ public:
+  virtual ~Target() = default;
+
+  // Makes schema diastole, brings it up to date and raises the fence to `epoch`. fenced where it is already higher; conflict
+  // where the target is managed by a daemon with another state database (`owner`).
+  [[nodiscard]] virtual TargetResult<void> prepare(Epoch epoch) = 0;
+
+  // Obstacles to the phase, as reasons; empty is clean.
+  [[nodiscard]] virtual TargetResult<std::vector<core::Reason>> preflight(const PreflightRequest& request) = 0;
+
+  // Proves that no earlier session of this work is alive (terminating it if need be), then reads the ledger.
+  [[nodiscard]] virtual TargetResult<core::Applied> settle(const WorkId& id, bool transactional) = 0;
+
+  // All statements and the ledger row in one transaction, under the fence.
+  [[nodiscard]] virtual TargetResult<WorkDone> execute(const StatementWork& work, std::stop_token stop) = 0;
+
+  // The one statement of a step that cannot run in a transaction: probes by definition, removes our INVALID leftover, runs,
+  // verifies, records. Waits for locks as long as the statement's timeout lets it.
+  [[nodiscard]] virtual TargetResult<WorkDone> execute_concurrently(const StatementWork& work, std::stop_token stop) = 0;
+
+  // Reads or makes the cursor.
+  [[nodiscard]] virtual TargetResult<BackfillCursor> backfill_begin(const BackfillWork& work) = 0;
+  // One batch: rows updated and cursor moved in one transaction, under the fence.
+  [[nodiscard]] virtual TargetResult<BackfillCursor> backfill_batch(const BackfillWork& work, int rows, std::stop_token stop) = 0;
+  // Puts the cursor back to the beginning for another pass.
+  [[nodiscard]] virtual TargetResult<BackfillCursor> backfill_again(const BackfillWork& work) = 0;
+  // How many rows the plan's verification still finds (for a query: rows it returns, counted up to 1,000).
+  [[nodiscard]] virtual TargetResult<std::int64_t> backfill_remaining(const BackfillWork& work, std::stop_token stop) = 0;
+  // Writes the ledger row.
+  [[nodiscard]] virtual TargetResult<void> backfill_finish(const BackfillWork& work) = 0;
+};
+
+}  // namespace diastole::ports

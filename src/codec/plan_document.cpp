@@ -1,0 +1,291 @@
+// The plan document (YAML or JSON) to a plan. Collects every error, so that one submission shows them all.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <regex>
+
+#include "diastole/codec/plan_codec.hpp"
+
+namespace diastole::codec {
+namespace {
+
+using core::Phase;
+using core::Step;
+using nlohmann::json;
+
+std::string shown(const json& value) {
+  auto text = value.dump(-1, ' ', false, json::error_handler_t::replace);
+  return text.size() > 60 ? text.substr(0, 57) + "..." : text;
+}
+
+bool is_name(const std::string& text) {
+  static const std::regex kName("[a-z0-9-]{1,63}");
+  return std::regex_match(text, kName);
+}
+
+class DocumentReader {
+ public:
+  explicit DocumentReader(const PlanDefaults& defaults) : defaults_(defaults) {}
+
+  std::expected<core::Plan, std::vector<Error>> read(const json& document) {
+    core::Plan plan;
+    if (object(document, "", {"plan", "target", "summary", "fleet", "expand", "backfill", "contract", "approvals", "gate"})) {
+      plan.name = name(document, "", "plan");
+      plan.target = TargetName(name(document, "", "target"));
+      plan.id = PlanId(plan.target.str() + "." + plan.name);
+      plan.summary = text(document, "", "summary", false);
+      if (const auto* fleet = list(document, "", "fleet")) {
+        for (std::size_t i = 0; i < fleet->size(); ++i) read_service(plan, (*fleet)[i], fmt::format("/fleet/{}", i));
+      }
+      for (const auto phase : core::kPhases) read_phase(plan, document, phase);
+      read_approvals(plan, document);
+      read_gate(plan, document);
+    }
+    if (!errors_.empty()) return std::unexpected(std::move(errors_));
+    plan.hash = sha256(document.dump());
+    return plan;
+  }
+
+ private:
+  void error(std::string path, std::string message) {
+    errors_.push_back({ErrorCode::invalid_argument, std::move(message), std::move(path)});
+  }
+
+  bool object(const json& value, const std::string& path, std::initializer_list<std::string_view> keys) {
+    if (!value.is_object()) {
+      error(path, fmt::format("expected a mapping with the keys {}, found {}", fmt::join(keys, ", "), shown(value)));
+      return false;
+    }
+    for (const auto& [key, unused] : value.items()) {
+      if (std::ranges::find(keys, key) == keys.end()) {
+        error(path + "/" + key, fmt::format("unknown key '{}'; known here: {}", key, fmt::join(keys, ", ")));
+      }
+    }
+    return true;
+  }
+
+  std::string text(const json& parent, const std::string& path, const std::string& key, bool required) {
+    const auto found = parent.find(key);
+    if (found == parent.end()) {
+      if (required) error(path + "/" + key, fmt::format("'{}' is missing", key));
+      return {};
+    }
+    if (!found->is_string() || found->get_ref<const std::string&>().empty()) {
+      error(path + "/" + key, fmt::format("expected text that is not empty, found {}", shown(*found)));
+      return {};
+    }
+    return found->get<std::string>();
+  }
+
+  std::string name(const json& parent, const std::string& path, const std::string& key) {
+    auto value = text(parent, path, key, true);
+    if (!value.empty() && !is_name(value)) {
+      error(path + "/" + key, fmt::format("expected 1 to 63 of a-z, 0-9 and -, found '{}'", value));
+    }
+    return value;
+  }
+
+  const json* list(const json& parent, const std::string& path, const std::string& key) {
+    const auto found = parent.find(key);
+    if (found == parent.end() || found->is_null()) return nullptr;
+    if (!found->is_array()) {
+      error(path + "/" + key, fmt::format("expected a list, found {}", shown(*found)));
+      return nullptr;
+    }
+    return &*found;
+  }
+
+  std::optional<int> integer(const json& parent, const std::string& path, const std::string& key, int low, int high) {
+    const auto found = parent.find(key);
+    if (found == parent.end()) return std::nullopt;
+    const bool fits = found->is_number_integer() && *found >= low && *found <= high;
+    if (!fits) {
+      error(path + "/" + key, fmt::format("expected a whole number from {} to {}, found {}", low, high, shown(*found)));
+      return std::nullopt;
+    }
+    return found->get<int>();
+  }
+
+  std::optional<Milliseconds> duration(const json& parent, const std::string& path, const std::string& key) {
+    if (!parent.contains(key)) return std::nullopt;
+    const auto value = parsed(path + "/" + key, parse_duration(text(parent, path, key, true)));
+    return value;
+  }
+
+  template <typename T>
+  std::optional<T> parsed(const std::string& path, Result<T> result) {
+    if (result) return std::move(*result);
+    // An empty text has been reported already.
+    if (errors_.empty() || errors_.back().path != path) error(path, result.error().message);
+    return std::nullopt;
+  }
+
+  std::vector<std::string> builds(const json& value, const std::string& path) {
+    std::vector<std::string> out;
+    if (!value.is_array()) {
+      error(path, fmt::format("expected a list of versions, found {}", shown(value)));
+      return out;
+    }
+    for (std::size_t i = 0; i < value.size(); ++i) {
+      // A build id of digits only is a number to YAML.
+      if (value[i].is_string() || value[i].is_number_integer()) {
+        out.push_back(value[i].is_string() ? value[i].get<std::string>() : value[i].dump());
+      } else {
+        error(fmt::format("{}/{}", path, i), fmt::format("expected a version as text, found {}", shown(value[i])));
+      }
+    }
+    return out;
+  }
+
+  void read_service(core::Plan& plan, const json& value, const std::string& path) {
+    if (!object(value, path, {"service", "version", "one_of", "min_instances", "reason"})) return;
+    core::FleetRequirement requirement;
+    requirement.service = ServiceName(name(value, path, "service"));
+    requirement.min_instances = integer(value, path, "min_instances", 0, 1'000'000).value_or(1);
+    requirement.reason = text(value, path, "reason", false);
+    if (value.contains("version") == value.contains("one_of")) {
+      error(path, "give exactly one of 'version' (e.g. \">=2.3.0\") and 'one_of' (a list of build ids)");
+      return;
+    }
+    const auto version =
+        value.contains("version")
+            ? parsed(path + "/version", core::VersionRequirement::range(text(value, path, "version", true)))
+            : parsed(path + "/one_of", core::VersionRequirement::one_of(builds(value["one_of"], path + "/one_of")));
+    if (!version) return;
+    requirement.version = *version;
+    plan.gate.fleet.push_back(std::move(requirement));
+  }
+
+  void read_phase(core::Plan& plan, const json& document, Phase phase) {
+    const std::string key{to_string(phase)};
+    const auto* entries = list(document, "", key);
+    if (!entries) return;
+    for (std::size_t i = 0; i < entries->size(); ++i) {
+      Step step;
+      step.phase = phase;
+      step.path = fmt::format("/{}/{}", key, i);
+      const auto& entry = (*entries)[i];
+      if (phase == Phase::backfill ? read_backfill(plan, step, entry) : read_step(step, entry)) plan.steps.push_back(std::move(step));
+    }
+  }
+
+  bool read_step(Step& step, const json& entry) {
+    if (!object(entry, step.path, {"id", "sql", "set_not_null", "undo", "statement_timeout", "allow"})) return false;
+    step.id = StepId(name(entry, step.path, "id"));
+    if (entry.contains("sql") == entry.contains("set_not_null")) {
+      error(step.path, "give exactly one of 'sql' and 'set_not_null'");
+    } else if (entry.contains("sql")) {
+      step.sql = text(entry, step.path, "sql", true);
+    } else {
+      step.set_not_null = text(entry, step.path, "set_not_null", true);
+      if (entry.contains("undo")) error(step.path + "/undo", "set_not_null brings its own undo; leave this out");
+    }
+    step.statement_timeout = duration(entry, step.path, "statement_timeout");
+    read_undo(step, entry, step.phase == Phase::expand && step.set_not_null.empty());
+    if (const auto allow = entry.find("allow"); allow != entry.end()) read_allow(step, *allow);
+    return true;
+  }
+
+  void read_undo(Step& step, const json& entry, bool required) {
+    const auto path = step.path + "/undo";
+    const auto undo = entry.find("undo");
+    if (undo == entry.end()) {
+      if (required) {
+        error(path, "write the SQL that takes this step back when the plan is aborted, or undo: { none: <why nothing is needed> }");
+      }
+      return;
+    }
+    if (undo->is_object()) {
+      if (object(*undo, path, {"none"})) step.no_undo = text(*undo, path, "none", true);
+    } else if (undo->is_string() && *undo == "none") {
+      error(path, "say why nothing has to be undone: undo: { none: <reason> }");
+    } else {
+      step.undo_sql = text(entry, step.path, "undo", true);
+    }
+  }
+
+  void read_allow(Step& step, const json& allow) {
+    const auto path = step.path + "/allow";
+    if (!allow.is_object()) {
+      error(path, fmt::format("expected a mapping of rule to reason, found {}", shown(allow)));
+      return;
+    }
+    for (const auto& [rule, unused] : allow.items()) step.allow[rule] = text(allow, path, rule, true);
+  }
+
+  bool read_backfill(const core::Plan& plan, Step& step, const json& entry) {
+    if (!object(entry, step.path, {"id", "table", "set", "where", "needs", "verify", "batch_rows", "undo", "statement_timeout"})) {
+      return false;
+    }
+    step.id = StepId(name(entry, step.path, "id"));
+    core::Backfill backfill;
+    backfill.table = text(entry, step.path, "table", true);
+    backfill.where = text(entry, step.path, "where", false);
+    backfill.verify = text(entry, step.path, "verify", false);
+    backfill.batch_rows = integer(entry, step.path, "batch_rows", 1, 1'000'000);
+    if (backfill.verify == "zero_rows" && backfill.where.empty()) {
+      error(step.path + "/verify", "zero_rows counts the rows that 'where' still selects, and there is no 'where'");
+    }
+    const auto set_path = step.path + "/set";
+    if (const auto set = entry.find("set"); set == entry.end() || !set->is_object() || set->empty()) {
+      error(set_path, "expected a mapping of column to SQL expression, e.g. { display_name: name }");
+    } else {
+      for (const auto& [column, unused] : set->items()) backfill.set.emplace_back(column, text(*set, set_path, column, true));
+    }
+    if (const auto needs = entry.find("needs"); needs != entry.end()) read_needs(plan, backfill, *needs, step.path + "/needs");
+    step.statement_timeout = duration(entry, step.path, "statement_timeout");
+    step.backfill = std::move(backfill);
+    read_undo(step, entry, false);
+    if (step.undo_sql.empty() && step.no_undo.empty()) step.no_undo = "a backfill leaves nothing that the undo of expand does not remove";
+    return true;
+  }
+
+  void read_needs(const core::Plan& plan, core::Backfill& backfill, const json& needs, const std::string& path) {
+    if (!needs.is_object()) {
+      error(path, fmt::format("expected a mapping of service to version, found {}", shown(needs)));
+      return;
+    }
+    for (const auto& [service, value] : needs.items()) {
+      const auto at = path + "/" + service;
+      const auto version = value.is_array() ? parsed(at, core::VersionRequirement::one_of(builds(value, at)))
+                                            : parsed(at, core::VersionRequirement::range(text(needs, path, service, true)));
+      if (!version) continue;
+      const auto declared = std::ranges::find(plan.gate.fleet, service, [](const auto& r) { return r.service.str(); });
+      const bool known = declared != plan.gate.fleet.end();
+      backfill.needs.push_back({ServiceName(service), *version, known ? declared->min_instances : 1, known ? declared->reason : ""});
+    }
+  }
+
+  void read_approvals(core::Plan& plan, const json& document) {
+    plan.approvals = {{Phase::expand, 0}, {Phase::backfill, 0}, {Phase::contract, 1}};
+    const auto found = document.find("approvals");
+    if (found == document.end() || !object(*found, "/approvals", {"expand", "backfill", "contract"})) return;
+    for (auto& [phase, count] : plan.approvals) {
+      count = integer(*found, "/approvals", std::string(to_string(phase)), 0, 10).value_or(count);
+    }
+  }
+
+  void read_gate(core::Plan& plan, const json& document) {
+    plan.gate.soak = defaults_.soak;
+    const auto found = document.find("gate");
+    if (found == document.end() || !object(*found, "/gate", {"soak"})) return;
+    const auto soak = duration(*found, "/gate", "soak");
+    if (soak && *soak < defaults_.min_soak) {
+      error("/gate/soak", fmt::format("the daemon's configuration asks for at least {}", format_duration(defaults_.min_soak)));
+    }
+    plan.gate.soak = soak.value_or(defaults_.soak);
+  }
+
+  const PlanDefaults& defaults_;
+  std::vector<Error> errors_;
+};
+
+}  // namespace
+
+std::expected<core::Plan, std::vector<Error>> plan_from_document(const json& document, const PlanDefaults& defaults) {
+  return DocumentReader(defaults).read(document);
+}
+
+}  // namespace diastole::codec

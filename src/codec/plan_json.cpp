@@ -1,0 +1,160 @@
+// A completed plan, losslessly.
+#include "diastole/codec/plan_codec.hpp"
+#include "values.hpp"
+
+namespace diastole::codec {
+namespace {
+
+json requirement_to(const core::FleetRequirement& requirement) {
+  json out{{"service", requirement.service.str()}, {"min_instances", requirement.min_instances}};
+  if (requirement.version.builds().empty()) {
+    out["version"] = requirement.version.range_text();
+  } else {
+    out["one_of"] = requirement.version.builds();
+  }
+  put(out, "reason", requirement.reason);
+  return out;
+}
+
+core::FleetRequirement requirement_from(const json& in) {
+  auto version = in.contains("version") ? core::VersionRequirement::range(in["version"].get<std::string>())
+                                        : core::VersionRequirement::one_of(in.at("one_of").get<std::vector<std::string>>());
+  if (!version) throw BadValue(version.error().message);
+  return {ServiceName(in.at("service").get<std::string>()), std::move(*version), in.at("min_instances").get<int>(),
+          take<std::string>(in, "reason")};
+}
+
+json statement_to(const core::Statement& statement) {
+  json out{{"sql", statement.sql},
+           {"kind", statement.kind},
+           {"lock", to_string(statement.lock)},
+           {"transactional", statement.transactional},
+           {"destructive", statement.destructive}};
+  put(out, "tables", statement.tables);
+  put(out, "creates", statement.creates);
+  put(out, "index", statement.index);
+  return out;
+}
+
+core::Statement statement_from(const json& in) {
+  core::Statement statement;
+  statement.sql = in.at("sql").get<std::string>();
+  statement.kind = in.at("kind").get<std::string>();
+  statement.lock = required(core::lock_mode_from(in.at("lock").get_ref<const std::string&>()), in.at("lock"));
+  statement.transactional = in.at("transactional").get<bool>();
+  statement.destructive = in.at("destructive").get<bool>();
+  statement.tables = take<std::vector<std::string>>(in, "tables");
+  statement.creates = take<std::vector<std::string>>(in, "creates");
+  statement.index = take<std::string>(in, "index");
+  return statement;
+}
+
+core::Finding finding_from(const json& in) {
+  core::Finding finding;
+  finding.rule = in.at("rule").get<std::string>();
+  finding.severity = in.at("severity") == "error" ? core::Severity::error : core::Severity::warning;
+  finding.message = in.at("message").get<std::string>();
+  finding.safe_form = take<std::string>(in, "safe_form");
+  finding.path = take<std::string>(in, "path");
+  finding.line = take<int>(in, "line");
+  finding.column = take<int>(in, "column");
+  finding.allowed_because = take<std::string>(in, "allowed_because");
+  return finding;
+}
+
+json backfill_to(const core::Backfill& backfill) {
+  json out{{"table", backfill.table}, {"set", json::array()}};
+  // A list, because the order of a mapping would be lost.
+  for (const auto& [column, expression] : backfill.set) out["set"].push_back({column, expression});
+  put(out, "where", backfill.where);
+  put(out, "verify", backfill.verify);
+  if (!backfill.needs.empty()) out["needs"] = list_to(backfill.needs, requirement_to);
+  if (backfill.batch_rows) out["batch_rows"] = *backfill.batch_rows;
+  return out;
+}
+
+core::Backfill backfill_from(const json& in) {
+  core::Backfill backfill;
+  backfill.table = in.at("table").get<std::string>();
+  for (const auto& pair : in.at("set")) backfill.set.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
+  backfill.where = take<std::string>(in, "where");
+  backfill.verify = take<std::string>(in, "verify");
+  backfill.needs = list_from<core::FleetRequirement>(in, "needs", requirement_from);
+  if (in.contains("batch_rows")) backfill.batch_rows = in["batch_rows"].get<int>();
+  return backfill;
+}
+
+json step_to(const core::Step& step) {
+  json out{{"id", step.id.str()}, {"phase", to_string(step.phase)}, {"path", step.path}};
+  put(out, "sql", step.sql);
+  put(out, "undo_sql", step.undo_sql);
+  put(out, "no_undo", step.no_undo);
+  put(out, "set_not_null", step.set_not_null);
+  put(out, "allow", step.allow);
+  if (step.backfill) out["backfill"] = backfill_to(*step.backfill);
+  if (step.statement_timeout) out["statement_timeout_ms"] = step.statement_timeout->count();
+  if (!step.statements.empty()) out["statements"] = list_to(step.statements, statement_to);
+  if (!step.undo.empty()) out["undo"] = list_to(step.undo, statement_to);
+  if (!step.findings.empty()) out["findings"] = list_to(step.findings, finding_to_json);
+  return out;
+}
+
+core::Step step_from(const json& in) {
+  core::Step step;
+  step.id = StepId(in.at("id").get<std::string>());
+  step.phase = phase_of(in);
+  step.path = in.at("path").get<std::string>();
+  step.sql = take<std::string>(in, "sql");
+  step.undo_sql = take<std::string>(in, "undo_sql");
+  step.no_undo = take<std::string>(in, "no_undo");
+  step.set_not_null = take<std::string>(in, "set_not_null");
+  step.allow = take<std::map<std::string, std::string>>(in, "allow");
+  if (in.contains("backfill")) step.backfill = backfill_from(in["backfill"]);
+  if (in.contains("statement_timeout_ms")) step.statement_timeout = take_ms(in, "statement_timeout_ms");
+  step.statements = list_from<core::Statement>(in, "statements", statement_from);
+  step.undo = list_from<core::Statement>(in, "undo", statement_from);
+  step.findings = list_from<core::Finding>(in, "findings", finding_from);
+  return step;
+}
+
+}  // namespace
+
+json finding_to_json(const core::Finding& finding) {
+  json out{{"rule", finding.rule}, {"severity", to_string(finding.severity)}, {"message", finding.message}};
+  put(out, "safe_form", finding.safe_form);
+  put(out, "path", finding.path);
+  put(out, "line", finding.line);
+  put(out, "column", finding.column);
+  put(out, "allowed_because", finding.allowed_because);
+  return out;
+}
+
+json plan_to_json(const core::Plan& plan) {
+  json out{{"plan", plan.name}, {"target", plan.target.str()}, {"hash", plan.hash}, {"steps", list_to(plan.steps, step_to)}};
+  put(out, "summary", plan.summary);
+  out["fleet"] = list_to(plan.gate.fleet, requirement_to);
+  out["soak_ms"] = plan.gate.soak.count();
+  for (const auto& [phase, count] : plan.approvals) out["approvals"][std::string(to_string(phase))] = count;
+  return out;
+}
+
+core::Plan plan_from(const json& in) {
+  core::Plan plan;
+  plan.name = in.at("plan").get<std::string>();
+  plan.target = TargetName(in.at("target").get<std::string>());
+  plan.id = PlanId(plan.target.str() + "." + plan.name);
+  plan.summary = take<std::string>(in, "summary");
+  plan.hash = in.at("hash").get<std::string>();
+  plan.steps = list_from<core::Step>(in, "steps", step_from);
+  plan.gate.fleet = list_from<core::FleetRequirement>(in, "fleet", requirement_from);
+  plan.gate.soak = take_ms(in, "soak_ms");
+  const auto approvals = take<std::map<std::string, int>>(in, "approvals");
+  for (const auto& [phase, count] : approvals) plan.approvals[required(core::phase_from(phase), json(phase))] = count;
+  return plan;
+}
+
+Result<core::Plan> plan_from_json(const json& in) {
+  return reading("plan", [&] { return plan_from(in); });
+}
+
+}  // namespace diastole::codec

@@ -1,0 +1,26 @@
+#include "diastole/core/backfill.hpp"
+
+#include <algorithm>
+
+namespace diastole::core {
+
+int next_batch_rows(int rows, Milliseconds took, const PacingLimits& limits) {
+  const int next = took > limits.target ? rows / 2 : rows + std::max(10, rows / 10);
+  return std::clamp(next, limits.min_rows, limits.max_rows);
+}
+
+int halved_batch_rows(int rows, const PacingLimits& limits) { return std::clamp(rows / 2, limits.min_rows, limits.max_rows); }
+
+double rows_per_second(RateSample from, RateSample to) {
+  const auto elapsed = std::chrono::duration<double>(to.at - from.at).count();
+  if (elapsed <= 0 || to.rows <= from.rows) return 0;
+  return static_cast<double>(to.rows - from.rows) / elapsed;
+}
+
+std::optional<Milliseconds> time_left(std::int64_t rows, std::int64_t rows_total, double rate) {
+  if (rows_total <= 0 || rate <= 0) return std::nullopt;
+  if (rows >= rows_total) return Milliseconds{0};
+  return Milliseconds{static_cast<std::int64_t>(static_cast<double>(rows_total - rows) / rate * 1000.0)};
+}
+
+}  // namespace diastole::core

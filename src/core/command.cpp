@@ -1,0 +1,86 @@
+// What people and pipelines ask for, as events or as the reason why not.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "diastole/core/machine.hpp"
+#include "stages.hpp"
+
+namespace diastole::core {
+namespace {
+
+class Asked {
+ public:
+  using Events = Result<std::vector<Event>>;
+  explicit Asked(const PlanState& state) : s_(state) {}
+
+  Events operator()(const Approve& c) const {
+    if (auto refusal = approvable(s_, c.phase)) return refuse("approve", *refusal);
+    if (!c.by_submitter_allowed && c.by == s_.submitted_by) {
+      return refuse("approve", fmt::format("{} submitted the plan; somebody else has to approve it", c.by));
+    }
+    const bool repeated = std::ranges::any_of(
+        s_.approvals, [&](const Approval& approval) { return approval.phase == c.phase && approval.by == c.by; });
+    if (repeated) return std::vector<Event>{};
+    return one(PhaseApproved{c.phase, c.by, c.note});
+  }
+
+  Events operator()(const Pause& c) const {
+    if (terminal(s_.stage)) return refuse("pause", "it is over");
+    if (s_.condition == Condition::paused) return refuse("pause", "it is paused already");
+    if (s_.condition == Condition::failed) return refuse("pause", "it has failed and does nothing; retry or abort it");
+    return one(PlanPaused{c.by});
+  }
+
+  Events operator()(const Resume& c) const {
+    if (s_.condition == Condition::failed) return refuse("resume", "it has failed; retry or abort it");
+    if (s_.condition != Condition::paused) return refuse("resume", "it is not paused");
+    return one(PlanResumed{c.by});
+  }
+
+  Events operator()(const Retry& c) const {
+    if (s_.condition != Condition::failed) return refuse("retry", "nothing of it has failed");
+    return one(RetryRequested{c.by});
+  }
+
+  Events operator()(const Abort& c) const {
+    if (auto refusal = abortable(s_)) return refuse("abort", *refusal);
+    return one(AbortRequested{c.by, c.reason});
+  }
+
+ private:
+  [[nodiscard]] std::unexpected<Error> refuse(std::string_view what, std::string_view why) const {
+    return fail(ErrorCode::conflict, fmt::format("cannot {} plan {}, which is {}: {}", what, s_.plan.id.str(), s_.state_text(), why));
+  }
+  [[nodiscard]] static Events one(Event event) {
+    std::vector<Event> events;
+    events.push_back(std::move(event));
+    return events;
+  }
+
+  const PlanState& s_;
+};
+
+}  // namespace
+
+std::optional<std::string> approvable(const PlanState& state, Phase phase) {
+  if (terminal(state.stage)) return "it is over";
+  if (state.stage == Stage::aborting) return "it is being aborted";
+  if (!state.plan.has(phase)) return fmt::format("it has no {} phase", to_string(phase));
+  if (state.stage > stage_before(phase)) return fmt::format("its {} phase has begun", to_string(phase));
+  return {};
+}
+
+std::optional<std::string> abortable(const PlanState& state) {
+  if (terminal(state.stage)) return "it is over";
+  if (state.stage == Stage::aborting) return "it is being aborted already";
+  if (state.past_return()) {
+    return "contract has begun to destroy what an abort would have to bring back; let it finish (retry, if it has failed), and "
+           "submit a new plan that restores the old form";
+  }
+  return {};
+}
+
+Result<std::vector<Event>> command(const PlanState& state, const Command& command) { return std::visit(Asked{state}, command); }
+
+}  // namespace diastole::core
