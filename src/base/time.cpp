@@ -26,9 +26,10 @@ std::unexpected<Error> bad_duration(std::string_view text) {
 
 // Reads digits at the front of text and removes them.
 std::optional<std::int64_t> take_number(std::string_view& text) {
+  if (text.starts_with('-')) return std::nullopt;  // from_chars would take -0
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || value < 0 || end == text.data()) return std::nullopt;
+  if (error != std::errc{}) return std::nullopt;
   text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   return value;
 }
@@ -41,13 +42,12 @@ std::optional<std::int64_t> add(std::int64_t total, std::int64_t count, std::int
 Result<Milliseconds> parse_iso(std::string_view text) {
   std::string_view rest = text.substr(1);
   bool time_part = false;
-  bool any = false;
   std::optional<std::int64_t> total = 0;
-  while (!rest.empty()) {
-    if (rest.front() == 'T' && !time_part) {
+  std::int64_t previous = std::numeric_limits<std::int64_t>::max();
+  do {
+    if (rest.starts_with('T') && !time_part) {
       time_part = true;
       rest.remove_prefix(1);
-      continue;
     }
     const auto count = take_number(rest);
     if (!count || rest.empty()) return bad_duration(text);
@@ -60,13 +60,12 @@ Result<Milliseconds> parse_iso(std::string_view text) {
       case 'S': unit = time_part ? 1'000 : 0; break;
       default: break;
     }
-    if (unit == 0) return bad_duration(text);
+    if (unit == 0 || unit >= previous) return bad_duration(text);
+    previous = unit;
     rest.remove_prefix(1);
     total = add(*total, *count, unit);
     if (!total) return bad_duration(text);
-    any = true;
-  }
-  if (!any) return bad_duration(text);
+  } while (!rest.empty());
   return Milliseconds{*total};
 }
 

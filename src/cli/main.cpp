@@ -1,1 +1,293 @@
-int main() { return 0; }
+// diastole: the command line for people and pipelines.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "client.hpp"
+#include "diastole/base/time.hpp"
+#include "diastole/codec/plan_codec.hpp"
+#include "show.hpp"
+
+namespace {
+
+using namespace diastole;
+using namespace diastole::cli;
+using nlohmann::json;
+
+struct Arguments {
+  std::string server = "http://127.0.0.1:8433";
+  std::string token_file;
+  bool as_json = false;
+  std::string file;
+  std::string plan;
+  std::string phase;
+  std::string text;  // a note or a reason
+  std::string until = "completed";
+  std::string timeout = "10m";
+  std::string service;
+  std::string instance;
+};
+
+int complain(std::string_view message, int status) {
+  fmt::print(stderr, "{}{}", message, message.ends_with('\n') ? "" : "\n");
+  return status;
+}
+
+Result<std::string> token(const Arguments& arguments) {
+  if (arguments.token_file.empty()) {
+    const char* value = std::getenv("DIASTOLE_TOKEN");
+    return value ? std::string(value) : std::string();
+  }
+  std::ifstream in(arguments.token_file);
+  std::string out;
+  if (!std::getline(in, out)) return fail(ErrorCode::invalid_argument, "cannot read a token from " + arguments.token_file);
+  return out;
+}
+
+struct PlanFile {
+  std::string text;
+  json document;
+};
+
+Result<PlanFile> read_plan(const std::string& name) {
+  PlanFile file;
+  if (name == "-") {
+    file.text.assign(std::istreambuf_iterator<char>(std::cin), {});
+  } else {
+    std::ifstream in(name, std::ios::binary);
+    if (!in) return fail(ErrorCode::invalid_argument, name + ": cannot be read");
+    file.text.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  auto document = name.ends_with(".json") ? codec::parse_json(file.text) : codec::parse_yaml(file.text);
+  if (!document) return fail(ErrorCode::invalid_argument, name + ": " + document.error().message);
+  file.document = std::move(*document);
+  return file;
+}
+
+// Runs one command; what it throws at itself are statuses.
+class Commands {
+ public:
+  Commands(const Arguments& arguments, const Client& client) : a_(arguments), client_(client) {}
+
+  int submit() { return send_plan("/v1/plans"); }
+  int check() { return send_plan("/v1/plans/check"); }
+
+  int list() {
+    return with(client_.call("GET", "/v1/plans"), [](const json& body) {
+      std::string out;
+      for (const auto& plan : body.at("plans")) {
+        out += fmt::format("{:<40} {:<12} {}\n", plan.at("id").get<std::string>(), plan.at("state").get<std::string>(),
+                           plan.at("submitted_at").get<std::string>());
+      }
+      return out.empty() ? std::string("no plans\n") : out;
+    });
+  }
+  int show() { return with(client_.call("GET", plan_target()), show_plan); }
+  int gate() { return with(client_.call("GET", plan_target() + "/gate"), show_gate); }
+
+  int approve() {
+    const auto present = client_.call("GET", plan_target());
+    if (!present || !present->ok()) return with(present, show_plan);
+    const json body{{"phase", a_.phase}, {"note", a_.text}};
+    return with(client_.call("POST", plan_target() + "/approvals", &body, present->etag),
+                [&](const json&) { return fmt::format("{} approved\n", a_.phase); });
+  }
+  int change(const std::string& verb) {
+    const json body = a_.text.empty() ? json::object() : json{{"reason", a_.text}};
+    return with(client_.call("POST", plan_target() + "/" + verb, &body), [](const json& plan) {
+      return fmt::format("{} is {}\n", plan.at("id").get<std::string>(), plan.at("state").get<std::string>());
+    });
+  }
+
+  int wait() {
+    const auto time = parse_duration(a_.timeout);
+    if (!time) return complain(time.error().message, kUsage);
+    const auto end = std::chrono::steady_clock::now() + *time;
+    while (true) {
+      const auto left = std::max(Milliseconds{0}, std::chrono::floor<Milliseconds>(end - std::chrono::steady_clock::now()));
+      const auto slice = std::min(left, Milliseconds{60'000});
+      const auto target = fmt::format("{}?until={}&wait={}ms", plan_target(), encode(a_.until), slice.count());
+      const auto answer = client_.call("GET", target, nullptr, {}, slice + std::chrono::seconds{30});
+      if (!answer || !answer->ok()) return with(answer, show_plan);
+      if (const auto status = milestone(answer->body)) return *status;
+      if (left == Milliseconds{0}) {
+        print(answer->body, show_plan);
+        return complain(fmt::format("not {} after {}", a_.until, a_.timeout), kTimeUp);
+      }
+    }
+  }
+
+  int watch() {
+    std::int64_t seen = 0;
+    bool over = false;
+    const auto on_event = [&](const json& event) {
+      seen = event.value("id", seen);
+      if (a_.as_json) {
+        fmt::print("{}\n", event.dump());
+      } else if (const auto line = show_event(event); !line.empty()) {
+        fmt::print("{}\n", line);
+      }
+      std::fflush(stdout);
+      over = event.value("kind", "") == "plan_aborted" ||
+             (event.value("kind", "") == "phase_finished" && event.value("phase", "") == "contract");
+      return !over;
+    };
+    // The daemon may restart meanwhile: go on from the last event seen, for as long as it takes it.
+    for (int failures = 0; failures < 30;) {
+      const auto before = seen;
+      const auto answer = client_.events(a_.plan, seen, on_event);
+      if (over) return kOk;
+      if (answer && !answer->ok()) return with(answer, show_plan);
+      failures = seen > before ? 0 : failures + 1;
+      if (failures > 0) std::this_thread::sleep_for(std::chrono::seconds{1});
+    }
+    return complain("the daemon does not answer any more", kUnreachable);
+  }
+
+  int services() {
+    return with(client_.call("GET", "/v1/services"), [](const json& body) {
+      std::string out;
+      for (const auto& service : body.at("services")) {
+        for (const auto& version : service.at("versions")) {
+          out += fmt::format("{:<24} {:<16} {} live, {} silent\n", service.at("service").get<std::string>(),
+                             version.at("version").get<std::string>(), version.at("live").dump(), version.at("silent").dump());
+        }
+      }
+      return out.empty() ? std::string("no instance has reported\n") : out;
+    });
+  }
+  int instances() {
+    return with(client_.call("GET", "/v1/services/" + encode(a_.service) + "/instances"), [](const json& body) {
+      std::string out;
+      for (const auto& instance : body.at("instances")) {
+        out += fmt::format("{:<32} {:<16} {:<8} {}\n", instance.at("instance").get<std::string>(), instance.at("version").get<std::string>(),
+                           instance.at("state").get<std::string>(), instance.at("last_seen").get<std::string>());
+      }
+      return out;
+    });
+  }
+  int decommission() {
+    const auto target = fmt::format("/v1/services/{}/instances/{}?reason={}", encode(a_.service), encode(a_.instance), encode(a_.text));
+    return with(client_.call("DELETE", target), [&](const json&) { return fmt::format("{} {} is gone\n", a_.service, a_.instance); });
+  }
+
+ private:
+  [[nodiscard]] std::string plan_target() const { return "/v1/plans/" + encode(a_.plan); }
+
+  template <typename Show>
+  void print(const json& body, Show show) const {
+    fmt::print("{}", a_.as_json ? (body.is_discarded() ? std::string() : body.dump(2) + '\n') : show(body));
+    std::fflush(stdout);
+  }
+
+  template <typename Show>
+  int with(const Result<Client::Answer>& answer, Show show) const {
+    if (!answer) return complain(answer.error().message, kUnreachable);
+    if (!answer->ok()) {
+      return complain(a_.as_json ? answer->body.dump(2) : show_problem(answer->body), kRefused);
+    }
+    print(answer->body, show);
+    return kOk;
+  }
+
+  int send_plan(const std::string& target) {
+    const auto file = read_plan(a_.file);
+    if (!file) return complain(file.error().message, kUsage);
+    const auto answer = client_.call("POST", target, &file->document);
+    if (answer && !answer->ok() && !a_.as_json) return complain(show_problem(answer->body, a_.file, file->text), kRefused);
+    return with(answer, [&](const json& body) {
+      const auto findings = body.contains("findings") ? show_findings(body["findings"], a_.file, file->text) : std::string();
+      return findings + body.at("id").get<std::string>() + '\n';
+    });
+  }
+
+  // The status to end with, or nothing while the milestone is ahead.
+  [[nodiscard]] std::optional<int> milestone(const json& plan) const {
+    const auto stage = plan.at("stage").get<std::string>();
+    const auto state = plan.at("state").get<std::string>();
+    const auto wanted = core::stage_from(a_.until);
+    const auto present = core::stage_from(stage);
+    if (state == "failed" || present == core::Stage::aborted) {
+      print(plan, show_plan);
+      return present == core::Stage::aborted && wanted == core::Stage::aborted ? kOk : kRefused;
+    }
+    if (wanted && present && present != core::Stage::aborting && *present >= *wanted) {
+      print(plan, [](const json& body) { return fmt::format("{} is {}\n", body.at("id").get<std::string>(), body.at("state").get<std::string>()); });
+      return kOk;
+    }
+    return std::nullopt;
+  }
+
+  const Arguments& a_;
+  const Client& client_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App cli{"Talks to diastoled: submits plans, follows them, approves their phases.\n"
+               "Exit status: 0 done, 1 refused or failed, 2 wrong usage or file, 3 no answer, 4 time is up."};
+  Arguments a;
+  cli.add_option("--server", a.server, "http://HOST:PORT of the daemon")->envname("DIASTOLE_SERVER")->capture_default_str();
+  cli.add_option("--token-file", a.token_file, "a file with the token (default: the environment's DIASTOLE_TOKEN)");
+  cli.add_flag("--json", a.as_json, "print what the daemon answers");
+  cli.set_version_flag("--version", std::string("diastole ") + DIASTOLE_VERSION);
+  cli.require_subcommand(1);
+  cli.fallthrough();
+
+  std::function<int(Commands&)> chosen;
+  const auto add = [&](const char* name, const char* help, std::function<int(Commands&)> run) {
+    auto* command = cli.add_subcommand(name, help);
+    command->callback([&chosen, run = std::move(run)] { chosen = run; });
+    return command;
+  };
+  const auto add_for_plan = [&](const char* name, const char* help, std::function<int(Commands&)> run) {
+    auto* command = add(name, help, std::move(run));
+    command->add_option("plan", a.plan, "the plan's id: TARGET.NAME")->required();
+    return command;
+  };
+  const char* file_help = "the plan, YAML or (.json) JSON; - reads standard input";
+  add("submit", "submit a plan", [](Commands& c) { return c.submit(); })->add_option("file", a.file, file_help)->required();
+  add("check", "say what submitting a plan would", [](Commands& c) { return c.check(); })->add_option("file", a.file, file_help)->required();
+  add("list", "all plans", [](Commands& c) { return c.list(); });
+  add_for_plan("show", "a plan, its steps and why it waits", [](Commands& c) { return c.show(); });
+  add_for_plan("gate", "the version gate and every reason", [](Commands& c) { return c.gate(); });
+  add_for_plan("watch", "follow a plan's events until it is over", [](Commands& c) { return c.watch(); });
+  auto* wait = add_for_plan("wait", "wait for a milestone", [](Commands& c) { return c.wait(); });
+  wait->add_option("--until", a.until, "expanded, backfilled, completed, …")->capture_default_str()->check([](const std::string& text) {
+    return core::stage_from(text) ? std::string() : "'" + text + "' is no stage of a plan";
+  });
+  wait->add_option("--timeout", a.timeout, "how long at the most")->capture_default_str();
+  auto* approve = add_for_plan("approve", "approve a phase", [](Commands& c) { return c.approve(); });
+  approve->add_option("phase", a.phase, "expand, backfill or contract")->required();
+  approve->add_option("--note", a.text, "kept with the approval");
+  for (const char* verb : {"pause", "resume", "retry"}) {
+    add_for_plan(verb, (std::string(verb) + " a plan").c_str(), [verb](Commands& c) { return c.change(verb); });
+  }
+  add_for_plan("abort", "abort a plan: undo what has run", [](Commands& c) { return c.change("abort"); })
+      ->add_option("--reason", a.text, "kept with the abort");
+  add("services", "which versions are running", [](Commands& c) { return c.services(); });
+  add("instances", "the instances of a service", [](Commands& c) { return c.instances(); })->add_option("service", a.service)->required();
+  auto* gone = add("decommission", "say that an instance is gone for good", [](Commands& c) { return c.decommission(); });
+  gone->add_option("service", a.service)->required();
+  gone->add_option("instance", a.instance)->required();
+  gone->add_option("--reason", a.text, "why you know")->required();
+  CLI11_PARSE(cli, argc, argv);
+
+  const auto secret = token(a);
+  if (!secret) return complain(secret.error().message, kUsage);
+  const auto client = Client::make(a.server, *secret);
+  if (!client) return complain(client.error().message, kUsage);
+  try {
+    Commands commands(a, *client);
+    return chosen(commands);
+  } catch (const std::exception& error) {
+    return complain(std::string("the daemon's answer is not understood: ") + error.what(), kRefused);
+  }
+}

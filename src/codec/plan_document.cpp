@@ -20,6 +20,21 @@ std::string shown(const json& value) {
   return text.size() > 60 ? text.substr(0, 57) + "..." : text;
 }
 
+// A JSON pointer one level deeper (RFC 6901). For keys that the document chooses; ours need no escape.
+std::string child_path(const std::string& path, std::string_view key) {
+  std::string out = path + "/";
+  for (const char c : key) {
+    if (c == '~') {
+      out += "~0";
+    } else if (c == '/') {
+      out += "~1";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 bool is_name(const std::string& text) {
   static const std::regex kName("[a-z0-9-]{1,63}");
   return std::regex_match(text, kName);
@@ -60,7 +75,7 @@ class DocumentReader {
     }
     for (const auto& [key, unused] : value.items()) {
       if (std::ranges::find(keys, key) == keys.end()) {
-        error(path + "/" + key, fmt::format("unknown key '{}'; known here: {}", key, fmt::join(keys, ", ")));
+        error(child_path(path, key), fmt::format("unknown key '{}'; known here: {}", key, fmt::join(keys, ", ")));
       }
     }
     return true;
@@ -69,11 +84,11 @@ class DocumentReader {
   std::string text(const json& parent, const std::string& path, const std::string& key, bool required) {
     const auto found = parent.find(key);
     if (found == parent.end()) {
-      if (required) error(path + "/" + key, fmt::format("'{}' is missing", key));
+      if (required) error(child_path(path, key), fmt::format("'{}' is missing", key));
       return {};
     }
     if (!found->is_string() || found->get_ref<const std::string&>().empty()) {
-      error(path + "/" + key, fmt::format("expected text that is not empty, found {}", shown(*found)));
+      error(child_path(path, key), fmt::format("expected text that is not empty, found {}", shown(*found)));
       return {};
     }
     return found->get<std::string>();
@@ -180,6 +195,9 @@ class DocumentReader {
       step.sql = text(entry, step.path, "sql", true);
     } else {
       step.set_not_null = text(entry, step.path, "set_not_null", true);
+      if (step.phase != Phase::contract) {
+        error(step.path + "/set_not_null", "belongs to contract: until the old code is gone it may still write NULL");
+      }
       if (entry.contains("undo")) error(step.path + "/undo", "set_not_null brings its own undo; leave this out");
     }
     step.statement_timeout = duration(entry, step.path, "statement_timeout");
@@ -248,7 +266,7 @@ class DocumentReader {
       return;
     }
     for (const auto& [service, value] : needs.items()) {
-      const auto at = path + "/" + service;
+      const auto at = child_path(path, service);
       const auto version = value.is_array() ? parsed(at, core::VersionRequirement::one_of(builds(value, at)))
                                             : parsed(at, core::VersionRequirement::range(text(needs, path, service, true)));
       if (!version) continue;

@@ -1,12 +1,15 @@
 // JSON and YAML text to one kind of value, with the place of what is wrong.
 #include <fmt/format.h>
 #include <openssl/evp.h>
+#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <ranges>
 #include <set>
 #include <vector>
 
@@ -31,14 +34,38 @@ std::pair<int, int> line_and_column(std::string_view text, std::size_t byte) {
   return {static_cast<int>(std::ranges::count(before, '\n')) + 1, static_cast<int>(column) + 1};
 }
 
-// Builds the value like nlohmann's own parser, but refuses depth and duplicate keys where they stand.
+// Text that neither PostgreSQL nor C's strings can hold.
+bool has_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
+constexpr std::string_view kNulRefused = "the character U+0000 cannot be stored";
+
+// Counts what the lexer has taken, because nlohmann tells a SAX reader no position.
+struct CountingIterator {
+  using iterator_category = std::forward_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = const char&;
+
+  const char* at = nullptr;
+  std::size_t* taken = nullptr;
+
+  reference operator*() const { return *at; }
+  CountingIterator& operator++() {
+    ++at;
+    ++*taken;
+    return *this;
+  }
+  friend bool operator==(const CountingIterator& a, const CountingIterator& b) { return a.at == b.at; }
+};
+
+// Builds the value like nlohmann's own parser, but refuses depth, duplicate keys and U+0000 where they stand.
 class StrictSax : public nlohmann::detail::json_sax_dom_parser<json> {
   using Base = nlohmann::detail::json_sax_dom_parser<json>;
 
  public:
-  explicit StrictSax(json& out) : Base(out, false) {}
+  StrictSax(json& out, std::string_view text, const std::size_t& taken) : Base(out, false), text_(text), taken_(taken) {}
   std::string refusal;
-  std::size_t error_at = 0;
+  std::size_t refused_at = 0;
 
   bool start_object(std::size_t size) { return deeper() && (keys_.emplace_back(), Base::start_object(size)); }
   bool end_object() {
@@ -52,27 +79,40 @@ class StrictSax : public nlohmann::detail::json_sax_dom_parser<json> {
     return Base::end_array();
   }
   bool key(std::string& name) {
+    if (has_nul(name)) return refuse(string_start(), std::string(kNulRefused));
     if (!keys_.back().insert(name).second) {
-      refusal = fmt::format("the key '{}' stands twice in one object", name);
-      return false;
+      return refuse(string_start(), fmt::format("the key '{}' stands twice in one object", name));
     }
     return Base::key(name);
   }
+  bool string(std::string& value) {
+    return has_nul(value) ? refuse(string_start(), std::string(kNulRefused)) : Base::string(value);
+  }
   template <typename Exception>
-  bool parse_error(std::size_t position, const std::string& /*token*/, const Exception& error) {
-    error_at = position > 0 ? position - 1 : 0;
-    const std::string what = error.what();
-    const auto after = what.find(": ");
-    refusal = after == std::string::npos ? what : what.substr(after + 2);
-    return false;
+  bool parse_error(std::size_t position, const std::string& token, const Exception& error) {
+    const std::string_view what = error.what();
+    const std::size_t at = position > 0 ? position - 1 : 0;
+    // nlohmann repeats the bytes, which would make our own message ill-formed too.
+    if (what.contains("UTF-8")) return refuse(at, "this is not UTF-8");
+    if (what.contains("number overflow")) return refuse(at, fmt::format("the number {} is too large", token));
+    const auto detail = what.find(": ");
+    return refuse(at, std::string(what.substr(detail == std::string_view::npos ? 0 : detail + 2)));
   }
 
  private:
-  bool deeper() {
-    if (++depth_ <= kMaxDepth) return true;
-    refusal = fmt::format("nested more than {} levels deep", kMaxDepth);
+  bool refuse(std::size_t at, std::string why) {
+    refused_at = at;
+    refusal = std::move(why);
     return false;
   }
+  bool deeper() {
+    return ++depth_ <= kMaxDepth || refuse(taken_ - 1, fmt::format("nested more than {} levels deep", kMaxDepth));
+  }
+  // The lexer stands behind the closing quote.
+  [[nodiscard]] std::size_t string_start() const { return text_.rfind('"', taken_ - 2); }
+
+  std::string_view text_;
+  const std::size_t& taken_;
   int depth_ = 0;
   std::vector<std::set<std::string>> keys_;
 };
@@ -100,14 +140,13 @@ class YamlReader {
   // YAML 1.2's core schema: only true, false and null are words with a meaning, so "no" and "on" stay what was written.
   static Result<json> scalar(const YAML::Node& node) {
     const auto& text = node.Scalar();
-    if (node.Tag() == "!") return json(text);  // quoted
+    if (has_nul(text)) return refuse(node, kNulRefused);
+    if (node.Tag() == "!" || node.Tag() == "tag:yaml.org,2002:str") return json(text);  // quoted, or !!str
     if (text == "true" || text == "false") return json(text == "true");
     if (text == "null" || text == "~" || text.empty()) return json(nullptr);
     std::int64_t integer = 0;
-    const auto* end = text.data() + text.size();
-    if (const auto [stop, error] = std::from_chars(text.data(), end, integer); error == std::errc{} && stop == end) {
-      return json(integer);
-    }
+    std::from_chars(text.data(), text.data() + text.size(), integer);
+    if (std::to_string(integer) == text) return json(integer);  // not 007: a build id would lose its zeros
     return json(text);
   }
 
@@ -141,11 +180,11 @@ class YamlReader {
 
 Result<json> parse_json(std::string_view text) {
   json out;
-  StrictSax sax(out);
-  if (!json::sax_parse(text.begin(), text.end(), &sax)) {
-    // Our own refusals come without a position; the parser's carry one.
-    if (sax.error_at == 0 && !sax.refusal.starts_with("syntax")) return fail(ErrorCode::invalid_argument, sax.refusal);
-    const auto [line, column] = line_and_column(text, sax.error_at);
+  std::size_t taken = 0;
+  StrictSax sax(out, text, taken);
+  const char* const begin = text.data();
+  if (!json::sax_parse(CountingIterator{begin, &taken}, CountingIterator{begin + text.size(), &taken}, &sax)) {
+    const auto [line, column] = line_and_column(text, sax.refused_at);
     return bad_text(line, column, sax.refusal);
   }
   return out;
@@ -155,8 +194,17 @@ Result<json> parse_yaml(std::string_view text) {
   try {
     const auto documents = YAML::LoadAll(std::string(text));
     if (documents.empty()) return json(nullptr);
-    if (documents.size() > 1) return fail(ErrorCode::invalid_argument, "more than one YAML document in one file");
-    return YamlReader{}.read(documents.front(), 1);
+    if (documents.size() > 1) {
+      const auto second = documents[1].Mark();
+      return bad_text(second.line + 1, second.column + 1, "a second document begins; keep one");
+    }
+    auto value = YamlReader{}.read(documents.front(), 1);
+    if (value) (void)value->dump();  // throws on ill-formed UTF-8, which yaml-cpp lets through
+    return value;
+  } catch (const json::exception&) {
+    return fail(ErrorCode::invalid_argument, "this is not UTF-8");
+  } catch (const YAML::DeepRecursion& error) {
+    return bad_text(error.mark.line + 1, error.mark.column + 1, fmt::format("nested more than {} levels deep", kMaxDepth));
   } catch (const YAML::Exception& error) {
     return bad_text(error.mark.line + 1, error.mark.column + 1, error.msg);
   }

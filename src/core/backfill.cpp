@@ -20,7 +20,10 @@ double rows_per_second(RateSample from, RateSample to) {
 std::optional<Milliseconds> time_left(std::int64_t rows, std::int64_t rows_total, double rate) {
   if (rows_total <= 0 || rate <= 0) return std::nullopt;
   if (rows >= rows_total) return Milliseconds{0};
-  return Milliseconds{static_cast<std::int64_t>(static_cast<double>(rows_total - rows) / rate * 1000.0)};
+  const double left = static_cast<double>(rows_total - rows) / rate * 1000.0;
+  constexpr double kFarthest = 1e14;  // 3,000 years: beyond that the rate says nothing, and the number would not fit
+  if (left > kFarthest) return std::nullopt;
+  return Milliseconds{static_cast<std::int64_t>(left)};
 }
 
 }  // namespace diastole::core

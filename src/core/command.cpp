@@ -33,12 +33,14 @@ class Asked {
   }
 
   Events operator()(const Resume& c) const {
+    if (terminal(s_.stage)) return refuse("resume", "it is over");
     if (s_.condition == Condition::failed) return refuse("resume", "it has failed; retry or abort it");
     if (s_.condition != Condition::paused) return refuse("resume", "it is not paused");
     return one(PlanResumed{c.by});
   }
 
   Events operator()(const Retry& c) const {
+    if (terminal(s_.stage)) return refuse("retry", "it is over");
     if (s_.condition != Condition::failed) return refuse("retry", "nothing of it has failed");
     return one(RetryRequested{c.by});
   }

@@ -133,12 +133,11 @@ class Transition {
   Refusal operator()(const StepInterrupted& e) {
     return on_step(e.step, StepStatus::running, [&](StepState& step) {
       step.applied = std::max(step.applied, e.applied);
-      step.status = StepStatus::pending;
+      step.status = resting(step.applied);  // never to run again where all of it is there
     });
   }
 
   Refusal operator()(const PlanPaused&) {
-    if (terminal(s_.stage)) return "it is over";
     if (s_.condition != Condition::active) return fmt::format("it is {}", to_string(s_.condition));
     s_.condition = Condition::paused;
     return {};
@@ -219,7 +218,6 @@ class Transition {
   }
 
   Refusal operator()(const PlanWaits& e) {
-    if (terminal(s_.stage)) return "it is over";
     s_.waiting = e.reasons;
     return {};
   }
@@ -281,7 +279,7 @@ Result<PlanState> evolve(PlanState state, const Event& event, WallTime at) {
     return fail(ErrorCode::conflict, fmt::format("{}: the plan has not been submitted", kind(event)));
   }
   const Stage before = state.stage;
-  if (auto refusal = std::visit(Transition{state, at}, event)) {
+  if (auto refusal = terminal(before) ? "it is over" : std::visit(Transition{state, at}, event)) {
     const auto* step = step_of(event);
     return fail(ErrorCode::conflict, fmt::format("{}{}{} does not fit a plan that is {} ({}): {}", kind(event), step ? " of " : "",
                                                  step ? step->str() : "", to_string(before), to_string(state.condition), *refusal));

@@ -13,12 +13,13 @@
 
 namespace diastole::codec {
 
-// Text to a JSON value, at most 32 levels deep; invalid_argument names line and column. Duplicate keys are refused.
+// Text to a JSON value, at most 32 levels deep; invalid_argument names line and column. Duplicate keys and U+0000 are refused.
 [[nodiscard]] Result<nlohmann::json> parse_json(std::string_view text);
 // YAML 1.1's scalars become strings unless they are unquoted numbers, booleans or null; duplicate keys, aliases beyond the
 // document's own size and more than 32 levels are refused. invalid_argument names line and column.
 [[nodiscard]] Result<nlohmann::json> parse_yaml(std::string_view text);
-// The 1-based line of a JSON pointer's value in a YAML text; 0 where there is none.
+// The 1-based line of a JSON pointer's value in a YAML text, or of the nearest value around it where it is missing; 0 where the
+// text or the pointer cannot be read.
 [[nodiscard]] int line_of(std::string_view yaml, std::string_view pointer);
 
 // What the daemon's configuration says where a plan may say something itself.

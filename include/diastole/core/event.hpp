@@ -57,84 +57,105 @@ struct Progress {
 struct PlanSubmitted {
   Plan plan;
   std::string by;
+  friend bool operator==(const PlanSubmitted&, const PlanSubmitted&) = default;
 };
 struct PhaseApproved {
   Phase phase;
   std::string by;
   std::string note;
+  friend bool operator==(const PhaseApproved&, const PhaseApproved&) = default;
 };
 struct PhaseStarted {
   Phase phase;
   bool gate_open = false;  // contract: the verdict inside the recording transaction
+  friend bool operator==(const PhaseStarted&, const PhaseStarted&) = default;
 };
 struct PhaseFinished {
   Phase phase;
+  friend bool operator==(const PhaseFinished&, const PhaseFinished&) = default;
 };
 // The intent: nothing runs on a target before this is durable.
 struct StepStarted {
   StepId step;
   int attempt = 1;
+  friend bool operator==(const StepStarted&, const StepStarted&) = default;
 };
 struct StepProgressed {
   StepId step;
   Progress progress;
+  friend bool operator==(const StepProgressed&, const StepProgressed&) = default;
 };
 struct LockWaited {
   StepId step;
   int attempt = 1;  // of the lock, within the step's attempt
   Milliseconds retry_in{};
   std::vector<Blocker> blockers;
+  friend bool operator==(const LockWaited&, const LockWaited&) = default;
 };
 struct StepFinished {
   StepId step;
   std::int64_t rows = 0;
   Milliseconds duration{};
   std::string note;  // e.g. that the ledger showed it committed before a crash
+  friend bool operator==(const StepFinished&, const StepFinished&) = default;
 };
 struct StepFailed {
   StepId step;
   Applied applied = Applied::none;
   Failure failure;
+  friend bool operator==(const StepFailed&, const StepFailed&) = default;
 };
 // The step is not running any more and did not finish: pause, stop, or a crash that the ledger has settled. It will start again.
 struct StepInterrupted {
   StepId step;
   Applied applied = Applied::none;
   std::string why;
+  friend bool operator==(const StepInterrupted&, const StepInterrupted&) = default;
 };
 struct PlanPaused {
   std::string by;
+  friend bool operator==(const PlanPaused&, const PlanPaused&) = default;
 };
 struct PlanResumed {
   std::string by;
+  friend bool operator==(const PlanResumed&, const PlanResumed&) = default;
 };
 struct RetryRequested {
   std::string by;
+  friend bool operator==(const RetryRequested&, const RetryRequested&) = default;
 };
 struct AbortRequested {
   std::string by;
   std::string reason;
+  friend bool operator==(const AbortRequested&, const AbortRequested&) = default;
 };
 // The intent of an undo.
 struct UndoStarted {
   StepId step;
+  friend bool operator==(const UndoStarted&, const UndoStarted&) = default;
 };
 struct UndoFinished {
   StepId step;
   std::string note;  // why nothing had to run, where nothing did
+  friend bool operator==(const UndoFinished&, const UndoFinished&) = default;
 };
 struct UndoFailed {
   StepId step;
   Failure failure;
+  friend bool operator==(const UndoFailed&, const UndoFailed&) = default;
 };
 struct UndoInterrupted {
   StepId step;
   std::string why;
+  friend bool operator==(const UndoInterrupted&, const UndoInterrupted&) = default;
 };
-struct PlanAborted {};
+struct PlanAborted {
+  friend bool operator==(const PlanAborted&, const PlanAborted&) = default;
+};
 // The list of obstacles has changed.
 struct PlanWaits {
   std::vector<Reason> reasons;
+  friend bool operator==(const PlanWaits&, const PlanWaits&) = default;
 };
 
 using Event = std::variant<PlanSubmitted, PhaseApproved, PhaseStarted, PhaseFinished, StepStarted, StepProgressed, LockWaited,

@@ -19,6 +19,7 @@ struct ServerLimits {
   std::chrono::milliseconds header_time{10'000};
   std::chrono::milliseconds body_time{30'000};
   std::chrono::milliseconds idle_time{60'000};
+  std::chrono::milliseconds comment_time{15'000};  // an event feed that has been silent for so long sends a comment
   std::size_t connections = 1024;
   std::size_t waiters = 256;  // long polls and event feeds together; one more gets 429 with Retry-After
   std::size_t threads = 4;    // of the pool

@@ -20,8 +20,8 @@ class ConnectionPool;
 // The database, opened and brought up to date. Thread-safe; outlives the stores and the lease made on it.
 class StateDatabase {
  public:
-  // Keeps at most `connections` sessions for the stores. unavailable: out of reach, in recovery or read-only. conflict: older
-  // than PostgreSQL 13, or its schema is newer than this binary. No error names host, user, database or password.
+  // Keeps at most `connections` sessions for the stores. unavailable: out of reach, in recovery or read-only. conflict:
+  // older than PostgreSQL 13, or its schema is newer than this binary. No error names host, user, database or password.
   [[nodiscard]] static Result<std::unique_ptr<StateDatabase>> open(std::string dsn, std::size_t connections);
   ~StateDatabase();
   StateDatabase(const StateDatabase&) = delete;
@@ -46,12 +46,12 @@ class StateDatabase {
 class PgPlanStore final : public ports::PlanStore {
  public:
   explicit PgPlanStore(StateDatabase& database) : database_(database) {}
-  [[nodiscard]] Result<void> append(const core::PlanState& next, std::span<const core::Event> events, WallTime at, Epoch epoch,
-                                    const std::function<Result<void>()>& guard) override;
+  [[nodiscard]] Result<void> append(const core::PlanState& next, std::span<const core::Event> events, WallTime at,
+                                    Epoch epoch, const std::function<Result<void>()>& guard) override;
   [[nodiscard]] Result<core::PlanState> load(const PlanId& plan) override;
   [[nodiscard]] Result<std::vector<core::PlanState>> list(bool unfinished) override;
-  [[nodiscard]] Result<std::vector<ports::StoredEvent>> events_after(const std::optional<PlanId>& plan, std::int64_t after,
-                                                                     int limit) override;
+  [[nodiscard]] Result<std::vector<ports::StoredEvent>> events_after(const std::optional<PlanId>& plan,
+                                                                     std::int64_t after, int limit) override;
 
  private:
   StateDatabase& database_;
@@ -68,19 +68,19 @@ class PgFleetStore final : public ports::FleetStore {
   StateDatabase& database_;
 };
 
-// A session-level advisory lock on a session of its own says who may take the epoch; the epoch in the lease row is what fences.
-// Thread-safe.
+// A session-level advisory lock on a session of its own says who may take the epoch; the epoch in the lease row is what
+// fences. Thread-safe.
 class PgLease final : public ports::Lease {
  public:
   explicit PgLease(StateDatabase& database);
   ~PgLease() override;
 
-  // `holder` is what another daemon will be told. Where this lease is held already, its epoch. conflict: another daemon holds it
-  // (the message says which one and since when).
+  // `holder` is what another daemon will be told. Where this lease is held already, its epoch. conflict: another daemon
+  // holds it (the message says which one and since when).
   [[nodiscard]] Result<Epoch> acquire(const std::string& holder);
 
-  // To be called every 2 s or so after acquire(). An error says that the lease is not held now: epoch() is 0 at once when it is
-  // found lost, and later calls try to take it again, under a higher epoch.
+  // To be called every 2 s or so after acquire(). An error says that the lease is not held now: epoch() is 0 at once
+  // when it is found lost, and later calls try to take it again, under a higher epoch.
   [[nodiscard]] Result<void> check();
 
   [[nodiscard]] Epoch epoch() const override { return Epoch{epoch_.load()}; }

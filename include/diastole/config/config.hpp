@@ -1,0 +1,118 @@
+// The daemon's configuration: a YAML file in, plain values out. Every key is defined once, in the table of
+// src/config/keys.cpp: reading, validation, the reference and the example file come from it. The defaults are the
+// members' initializers.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "diastole/base/result.hpp"
+#include "diastole/base/time.hpp"
+
+namespace diastole::config {
+
+// A DSN or a token. Has no operator<< and no conversion: whoever wants the text says so.
+class Secret {
+ public:
+  Secret() = default;
+  explicit Secret(std::string value) : value_(std::move(value)) {}
+
+  // Without the newline at the end. invalid_argument, never with the contents: cannot be read, readable by every user,
+  // empty.
+  [[nodiscard]] static Result<Secret> from_file(const std::filesystem::path& path);
+  [[nodiscard]] static Result<Secret> from_environment(const std::string& variable);
+
+  [[nodiscard]] const std::string& reveal() const { return value_; }
+
+ private:
+  std::string value_;
+};
+
+struct Token {
+  std::string name;  // who acts: shows in the audit log; unique
+  std::string role;  // ci, operator, instance, viewer or admin
+  Secret secret;
+};
+
+// Sizes in bytes.
+struct Config {
+  struct Listen {
+    std::string address = "127.0.0.1";
+    int port = 8433;
+  } listen;
+
+  Secret state_dsn;
+  std::map<std::string, Secret> targets;  // name and DSN
+  std::vector<Token> tokens;
+
+  struct Approvals {
+    bool by_submitter = false;
+  } approvals;
+
+  struct Fleet {
+    Milliseconds heartbeat{10'000};
+    Milliseconds suspect_after{40'000};
+  } fleet;
+
+  struct Gate {
+    Milliseconds soak{600'000};
+    Milliseconds min_soak{0};
+  } gate;
+
+  struct Execution {
+    Milliseconds lock_timeout{500};
+    int lock_attempts = 30;
+    Milliseconds lock_retry_max{10'000};
+    Milliseconds statement_timeout{60'000};
+    Milliseconds long_statement_timeout{86'400'000};
+    int workers = 4;
+  } execution;
+
+  struct Preflight {
+    Milliseconds long_transaction{300'000};
+  } preflight;
+
+  struct Backfill {
+    int batch_rows = 1000;
+    int min_rows = 10;
+    int max_rows = 10'000;
+    Milliseconds batch_target{20};
+    Milliseconds lock_timeout{100};
+    int max_passes = 3;
+  } backfill;
+
+  struct Limits {
+    int header_bytes = 8192;
+    int plan_bytes = 1'048'576;
+    int heartbeat_bytes = 4096;
+    int batch_bytes = 1'048'576;
+    Milliseconds header_time{10'000};
+    Milliseconds body_time{30'000};
+    Milliseconds idle_time{60'000};
+    int connections = 1024;
+    int waiters = 256;
+    int threads = 4;
+  } limits;
+
+  struct Log {
+    std::string format = "json";  // json or text
+    std::string level = "info";   // debug, info, warning or error
+  } log;
+};
+
+// Secrets are read too; a relative path of theirs is meant from the file's own directory. invalid_argument with every
+// error that was found, one a line, in the file's order: "FILE:LINE: key: reason, what to do".
+[[nodiscard]] Result<Config> load(const std::filesystem::path& path);
+// `name` stands for the file in errors and for its directory.
+[[nodiscard]] Result<Config> parse(const std::string& text, const std::string& name);
+
+// A Markdown table of all keys.
+[[nodiscard]] std::string reference();
+// A configuration file that says the defaults, with comments: config/diastoled.yaml.
+[[nodiscard]] std::string example();
+
+}  // namespace diastole::config

@@ -1,0 +1,246 @@
+#include "runner.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "diastole/codec/plan_codec.hpp"
+
+namespace diastole::engine {
+namespace {
+
+using core::Applied;
+using ports::Direction;
+
+std::string checksum(const std::vector<core::Statement>& statements) {
+  std::string all;
+  for (const auto& statement : statements) all += statement.sql + '\n';
+  return codec::sha256(all);
+}
+
+std::string backfill_checksum(const core::Backfill& backfill) {
+  std::string all = backfill.table + '\n' + backfill.where + '\n' + backfill.verify + '\n';
+  for (const auto& [column, expression] : backfill.set) all += column + '=' + expression + '\n';
+  return codec::sha256(all);
+}
+
+bool all_transactional(const std::vector<core::Statement>& statements) {
+  return std::ranges::all_of(statements, &core::Statement::transactional);
+}
+
+}  // namespace
+
+bool passes_by_itself(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::unavailable:
+    case ErrorCode::fenced:
+    case ErrorCode::outcome_unknown: return true;
+    case ErrorCode::invalid_argument:
+    case ErrorCode::not_found:
+    case ErrorCode::conflict:
+    case ErrorCode::lock_timeout:
+    case ErrorCode::interrupted:
+    case ErrorCode::internal: return false;
+  }
+  return false;
+}
+
+Runner::Runner(Journal& journal, Targets targets, const ports::Lease& lease, const ports::Clock& clock, ports::Log& log,
+               const EngineSettings& settings)
+    : journal_(journal),
+      targets_(std::move(targets)),
+      lease_(lease),
+      clock_(clock),
+      log_(log),
+      settings_(settings),
+      random_(std::random_device{}()) {}
+
+ActResult Runner::perform(const core::PlanState& state, const core::Action& action, Hand& hand) {
+  if (const auto* wanted = std::get_if<core::RunPreflight>(&action)) return preflight(state, wanted->phase);
+  const auto on_step = [&](const StepId& id, Direction direction, auto member) -> ActResult {
+    const auto* step = state.plan.find(id);
+    const bool forward = direction == Direction::forward;
+    const auto epoch = lease_.epoch();
+    ports::WorkId work{state.plan.id, id, direction,
+                       step->backfill && forward ? backfill_checksum(*step->backfill)
+                                                 : checksum(forward ? step->statements : step->undo),
+                       epoch};
+    auto target = ready(state, epoch);
+    if (!target) return {.again_later = later(state.plan, id, target.error()), .preflight = {}};
+    return (this->*member)(Act{state, *step, **target, work, hand});
+  };
+  if (const auto* wanted = std::get_if<core::RunStep>(&action)) return on_step(wanted->step, Direction::forward, &Runner::run);
+  if (const auto* wanted = std::get_if<core::UndoStep>(&action)) return on_step(wanted->step, Direction::undo, &Runner::undo);
+  if (const auto* wanted = std::get_if<core::SettleStep>(&action)) {
+    return on_step(wanted->step, wanted->undo ? Direction::undo : Direction::forward, &Runner::settle);
+  }
+  return {};
+}
+
+ActResult Runner::preflight(const core::PlanState& state, core::Phase phase) {
+  core::Preflight result{.phase = phase, .at = clock_.now().mono, .reasons = {}};
+  ports::PreflightRequest request;
+  request.phase = phase;
+  request.ledger_plan = state.plan.id.str();
+  request.long_transaction = settings_.long_transaction;
+  for (const auto& step : state.plan.steps) {
+    if (step.phase == phase) request.steps.push_back(step);
+    if (step.phase < phase) {
+      for (const auto& statement : step.statements) {
+        request.created.insert(request.created.end(), statement.creates.begin(), statement.creates.end());
+      }
+    }
+  }
+  const auto look = [&]() -> ports::TargetResult<std::vector<core::Reason>> {
+    const auto target = ready(state, lease_.epoch());
+    if (!target) return std::unexpected(target.error());
+    return (*target)->preflight(request);
+  };
+  const auto reasons = look();
+  if (reasons) {
+    result.reasons = *reasons;
+  } else {
+    core::Reason reason;
+    reason.kind = core::ReasonKind::target_unavailable;
+    reason.object = state.plan.target.str();
+    reason.message = fmt::format("target {}: {}", state.plan.target.str(), reasons.error().failure.message);
+    reason.clears = passes_by_itself(reasons.error().code) ? "the target's return; it is tried again by itself"
+                                                          : "what the message says; it is tried again by itself";
+    result.reasons.push_back(std::move(reason));
+  }
+  result.at = clock_.now().mono;
+  return {.again_later = {}, .preflight = std::move(result)};
+}
+
+Runner::Attempted Runner::attempt(const Act& act, const std::vector<core::Statement>& statements) {
+  const bool transactional = all_transactional(statements);
+  ports::StatementWork work{act.id, statements, settings_.lock_timeout, statement_timeout(act.step, statements)};
+  for (int attempt = 1;; ++attempt) {
+    auto result = transactional ? act.target.execute(work, act.hand.token()) : act.target.execute_concurrently(work, act.hand.token());
+    const bool waited = !result && result.error().code == ErrorCode::lock_timeout;
+    if (!waited || attempt >= settings_.lock_attempts) return {std::move(result), attempt};
+    const auto retry_in = backoff(attempt, settings_.lock_retry_max);
+    record(act, core::LockWaited{act.step.id, attempt, retry_in, result.error().failure.blockers});
+    act.hand.rest(retry_in);
+    if (act.hand.asked()) return {std::unexpected(ports::TargetError{ErrorCode::interrupted, {}, result.error().applied}), attempt};
+  }
+}
+
+ActResult Runner::run(const Act& act) {
+  if (act.step.backfill) return backfill(act);
+  auto [result, attempts] = attempt(act, act.step.statements);
+  if (result) {
+    record(act, core::StepFinished{act.step.id, result->rows, result->duration,
+                                   result->was_done ? "the ledger showed that it had committed before" : ""});
+    return {};
+  }
+  auto& error = result.error();
+  if (error.code == ErrorCode::outcome_unknown) return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
+  if (passes_by_itself(error.code)) {
+    record(act, core::StepInterrupted{act.step.id, error.applied, error.failure.message});
+    return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
+  }
+  if (error.code == ErrorCode::interrupted) {
+    record(act, core::StepInterrupted{act.step.id, error.applied, act.hand.asked().value_or("cancelled")});
+    return {};
+  }
+  if (error.code == ErrorCode::lock_timeout) {
+    error.failure.hint = fmt::format("{} attempts of {} each; end the sessions named, then retry", attempts,
+                                     format_duration(settings_.lock_timeout));
+  }
+  record(act, core::StepFailed{act.step.id, error.applied, error.failure});
+  return {};
+}
+
+ActResult Runner::undo(const Act& act) {
+  auto [result, attempts] = attempt(act, act.step.undo);
+  if (result) {
+    record(act, core::UndoFinished{act.step.id, ""});
+    return {};
+  }
+  auto& error = result.error();
+  if (error.code == ErrorCode::outcome_unknown) return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
+  if (passes_by_itself(error.code)) {
+    record(act, core::UndoInterrupted{act.step.id, error.failure.message});
+    return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
+  }
+  if (error.code == ErrorCode::interrupted) {
+    record(act, core::UndoInterrupted{act.step.id, act.hand.asked().value_or("cancelled")});
+    return {};
+  }
+  record(act, core::UndoFailed{act.step.id, error.failure});
+  return {};
+}
+
+ActResult Runner::settle(const Act& act) {
+  const bool forward = act.id.direction == Direction::forward;
+  const auto applied = act.target.settle(act.id, all_transactional(forward ? act.step.statements : act.step.undo));
+  if (!applied) return {.again_later = later(act.state.plan, act.step.id, applied.error()), .preflight = {}};
+  const std::string why = fmt::format("it was in hand when this daemon stopped or lost its connection; the ledger says: {}",
+                                      to_string(*applied));
+  core::Event event;
+  if (forward) {
+    event = *applied == Applied::full ? core::Event(core::StepFinished{act.step.id, 0, {}, why})
+                                      : core::Event(core::StepInterrupted{act.step.id, *applied, why});
+  } else {
+    event = *applied == Applied::full ? core::Event(core::UndoFinished{act.step.id, why})
+                                      : core::Event(core::UndoInterrupted{act.step.id, why});
+  }
+  record(act, event);
+  return {};
+}
+
+ports::TargetResult<ports::Target*> Runner::ready(const core::PlanState& state, Epoch epoch) {
+  const auto found = targets_.find(state.plan.target);
+  if (found == targets_.end()) {
+    ports::TargetError error{ErrorCode::unavailable, {}, {}};
+    error.failure.message = "the configuration does not name it any more";
+    return std::unexpected(std::move(error));
+  }
+  {
+    const std::scoped_lock lock(mutex_);
+    if (prepared_[state.plan.target] == epoch && epoch.value != 0) return found->second;
+  }
+  if (auto prepared = found->second->prepare(epoch); !prepared) return std::unexpected(prepared.error());
+  const std::scoped_lock lock(mutex_);
+  prepared_[state.plan.target] = epoch;
+  return found->second;
+}
+
+bool Runner::record(const Act& act, const core::Event& event) {
+  const auto appended =
+      journal_.transact(act.state.plan.id, [&](const core::PlanState&) -> Result<std::vector<core::Event>> { return std::vector{event}; });
+  if (appended) return true;
+  log_.error("an outcome could not be recorded; the ledger will settle it",
+             {{"plan", act.state.plan.id.str()}, {"step", act.step.id.str()}, {"event", std::string(core::kind(event))},
+              {"error", appended.error().message}});
+  return false;
+}
+
+core::Reason Runner::later(const core::Plan& plan, const StepId& step, const ports::TargetError& error) const {
+  core::Reason reason;
+  reason.kind = core::ReasonKind::retrying;
+  reason.object = step.str();
+  reason.message = fmt::format("target {}: {}", plan.target.str(), error.failure.message);
+  reason.clears = "it is tried again by itself";
+  reason.since = clock_.now().wall;
+  return reason;
+}
+
+Milliseconds Runner::statement_timeout(const core::Step& step, const std::vector<core::Statement>& statements) const {
+  if (step.statement_timeout) return *step.statement_timeout;
+  const bool blocks = std::ranges::any_of(statements, [](const core::Statement& statement) {
+    return statement.transactional && statement.lock > core::LockMode::share_update_exclusive;
+  });
+  return blocks ? settings_.statement_timeout : settings_.long_statement_timeout;
+}
+
+Milliseconds Runner::backoff(int attempt, Milliseconds longest) {
+  // Doubling from half a second, then "full jitter" over the upper half, so that retries meet neither each other nor a beat.
+  const Milliseconds ceiling = std::min(longest, Milliseconds{500} * (1 << std::min(attempt - 1, 10)));
+  const std::scoped_lock lock(mutex_);
+  std::uniform_int_distribution<std::int64_t> spread(ceiling.count() / 2, ceiling.count());
+  return Milliseconds{spread(random_)};
+}
+
+}  // namespace diastole::engine

@@ -1,0 +1,78 @@
+// Acts out one decision on a target and records how it ended.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+
+#include "diastole/core/machine.hpp"
+#include "diastole/engine/journal.hpp"
+#include "diastole/engine/reconciler.hpp"
+#include "diastole/ports/target.hpp"
+#include "hand.hpp"
+
+namespace diastole::engine {
+
+// What the loop has to know beyond the events. `again_later`: the target or the state database could not be used; wait before
+// the next act, and show why.
+struct ActResult {
+  std::optional<core::Reason> again_later;
+  std::optional<core::Preflight> preflight;
+};
+
+// Thread-safe: one per process, used by every worker.
+class Runner {
+ public:
+  Runner(Journal& journal, Targets targets, const ports::Lease& lease, const ports::Clock& clock, ports::Log& log,
+         const EngineSettings& settings);
+
+  // The action's intent is durable by now. Returns when the outcome is recorded, or could not be: then the step stays marked and
+  // is settled by a later act.
+  [[nodiscard]] ActResult perform(const core::PlanState& state, const core::Action& action, Hand& hand);
+
+ private:
+  struct Act {
+    const core::PlanState& state;
+    const core::Step& step;
+    ports::Target& target;
+    ports::WorkId id;
+    Hand& hand;
+  };
+
+  [[nodiscard]] ActResult preflight(const core::PlanState& state, core::Phase phase);
+  [[nodiscard]] ActResult run(const Act& act);
+  [[nodiscard]] ActResult undo(const Act& act);
+  [[nodiscard]] ActResult settle(const Act& act);
+  [[nodiscard]] ActResult backfill(const Act& act);
+
+  // Executes, again and again while a lock is not granted, up to the configured attempts; each wait is an event with the blockers.
+  struct Attempted {
+    ports::TargetResult<ports::WorkDone> result;
+    int attempts = 1;
+  };
+  [[nodiscard]] Attempted attempt(const Act& act, const std::vector<core::Statement>& statements);
+
+  [[nodiscard]] ports::TargetResult<ports::Target*> ready(const core::PlanState& state, Epoch epoch);
+  // Appends; the loop settles what could not be recorded.
+  bool record(const Act& act, const core::Event& event);
+  [[nodiscard]] core::Reason later(const core::Plan& plan, const StepId& step, const ports::TargetError& error) const;
+  [[nodiscard]] Milliseconds statement_timeout(const core::Step& step, const std::vector<core::Statement>& statements) const;
+  [[nodiscard]] Milliseconds backoff(int attempt, Milliseconds longest);
+
+  Journal& journal_;
+  const Targets targets_;
+  const ports::Lease& lease_;
+  const ports::Clock& clock_;
+  ports::Log& log_;
+  const EngineSettings settings_;
+  std::mutex mutex_;  // of what follows
+  std::map<TargetName, Epoch> prepared_;
+  std::minstd_rand random_;
+};
+
+// A target away, its lock taken over, or its outcome unknown: nothing that the plan did wrong.
+[[nodiscard]] bool passes_by_itself(ErrorCode code);
+
+}  // namespace diastole::engine

@@ -1,0 +1,223 @@
+// Calls about plans.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "api_calls.hpp"
+#include "api_views.hpp"
+#include "diastole/engine/submission.hpp"
+#include "problem.hpp"
+
+namespace diastole::http {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kEventsAPage = 500;
+constexpr Milliseconds kLongestWait{600'000};
+
+std::string etag(const core::Plan& plan) { return '"' + plan.hash + '"'; }
+
+Response plan_response(int status, const core::PlanState& state) {
+  auto response = json_response(status, plan_view(state));
+  response.headers.emplace_back("ETag", etag(state.plan));
+  return response;
+}
+
+Response refusal_response(const engine::Refusal& refusal) {
+  json errors = json::array();
+  for (const auto& error : refusal.errors) errors.push_back({{"path", error.path}, {"detail", error.message}});
+  json findings = json::array();
+  std::size_t refusing = 0;
+  for (const auto& finding : refusal.findings) {
+    findings.push_back(codec::finding_to_json(finding));
+    if (finding.severity == core::Severity::error && finding.allowed_because.empty()) ++refusing;
+  }
+  const auto detail = !refusal.errors.empty()
+                          ? (refusal.errors.front().path.empty() ? "" : refusal.errors.front().path + ": ") + refusal.errors.front().message
+                          : fmt::format("{} finding{} of the analyser refuse{} the plan; each has its safe form beside it", refusing,
+                                        refusing == 1 ? "" : "s", refusing == 1 ? "s" : "");
+  return problem(422, "Plan refused", detail, {{"errors", std::move(errors)}, {"findings", std::move(findings)}});
+}
+
+// How far a plan has come, for until=; an aborted one has passed nothing.
+bool reached(const core::PlanState& state, core::Stage until) {
+  if (core::terminal(state.stage) || state.condition == core::Condition::failed) return true;
+  return state.stage != core::Stage::aborting && state.stage >= until;
+}
+
+std::string sse_block(const ports::StoredEvent& event) {
+  return fmt::format("id: {}\nevent: {}\ndata: {}\n\n", event.id, core::kind(event.event), event_view(event).dump());
+}
+
+}  // namespace
+
+Answer ApiCalls::submit(const Call& call) {
+  auto document = json_body(call.request, settings_.plan_bytes);
+  if (!document) return std::move(document.error());
+  const auto plan = engine::examine(*document, settings_.plan_defaults, settings_.targets);
+  if (!plan) return refusal_response(plan.error());
+  const auto submitted = parts_.journal.submit(*plan, call.principal.name);
+  if (!submitted) return problem(submitted.error());
+  auto response = plan_response(submitted->created ? 201 : 200, *submitted->state);
+  response.headers.emplace_back("Location", "/v1/plans/" + plan->id.str());
+  return response;
+}
+
+Answer ApiCalls::check(const Call& call) {
+  auto document = json_body(call.request, settings_.plan_bytes);
+  if (!document) return std::move(document.error());
+  const auto plan = engine::examine(*document, settings_.plan_defaults, settings_.targets);
+  if (!plan) return refusal_response(plan.error());
+  json steps = json::array();
+  json findings = json::array();
+  for (const auto& step : plan->steps) {
+    auto view = step_view(step);
+    for (const auto& finding : view["findings"]) findings.push_back(finding);
+    steps.push_back(std::move(view));
+  }
+  return json_response(200, {{"id", plan->id.str()}, {"hash", plan->hash}, {"steps", std::move(steps)}, {"findings", std::move(findings)}});
+}
+
+Answer ApiCalls::list_plans(const Call&) {
+  const auto plans = parts_.journal.list();
+  if (!plans) return problem(plans.error());
+  json out = json::array();
+  for (const auto& plan : *plans) out.push_back(plan_row(*plan));
+  return json_response(200, {{"plans", std::move(out)}});
+}
+
+Answer ApiCalls::get_plan(const Call& call) {
+  const PlanId id(call.parameters.front());
+  const auto state = parts_.journal.get(id);
+  if (!state) return problem(state.error());
+  const auto& query = call.request.query;
+  if (!query.contains("wait") && !query.contains("until")) return plan_response(200, **state);
+
+  auto until = core::Stage::completed;
+  if (const auto given = query.find("until"); given != query.end()) {
+    const auto stage = core::stage_from(given->second);
+    if (!stage) {
+      return problem({ErrorCode::invalid_argument,
+                      fmt::format("'{}' is no stage; wait until expanding, expanded, backfilling, backfilled, contracting or completed",
+                                  given->second),
+                      "until"});
+    }
+    until = *stage;
+  }
+  const auto wait = query.contains("wait") ? parse_duration(query.at("wait")) : Result<Milliseconds>(Milliseconds{60'000});
+  if (!wait) return problem({ErrorCode::invalid_argument, wait.error().message, "wait"});
+  return LongPoll{.timeout = std::min(*wait, kLongestWait), .attempt = [this, id, until](bool last) -> std::optional<Response> {
+                    const auto now = parts_.journal.get(id);
+                    if (!now) return problem(now.error());
+                    if (!last && !reached(**now, until)) return std::nullopt;
+                    return plan_response(200, **now);
+                  }};
+}
+
+Answer ApiCalls::events(const Call& call) {
+  std::optional<PlanId> plan;
+  if (!call.parameters.empty()) {
+    plan = PlanId(call.parameters.front());
+    if (const auto state = parts_.journal.get(*plan); !state) return problem(state.error());
+  }
+  constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
+  auto after = number(call.request, "after", 0, 0, kMax);
+  if (!after) return problem(after.error());
+  const bool stream = call.request.header("accept").value_or("").find("text/event-stream") != std::string::npos;
+  if (!stream) {
+    const auto limit = number(call.request, "limit", kEventsAPage, 1, kEventsAPage);
+    if (!limit) return problem(limit.error());
+    const auto events = parts_.journal.events_after(plan, *after, static_cast<int>(*limit));
+    if (!events) return problem(events.error());
+    json out = json::array();
+    for (const auto& event : *events) out.push_back(event_view(event));
+    return json_response(200, {{"events", std::move(out)}, {"next", events->empty() ? *after : events->back().id}});
+  }
+  if (const auto last = call.request.header("last-event-id")) {
+    const auto text = std::string_view(*last);
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size() || value < 0) {
+      return problem({ErrorCode::invalid_argument, "Last-Event-ID is not an id that this daemon has sent", "Last-Event-ID"});
+    }
+    after = value;
+  }
+  return EventFeed{.next = [this, plan, cursor = *after]() mutable {
+    EventFeed::Chunk chunk;
+    const auto events = parts_.journal.events_after(plan, cursor, kEventsAPage);
+    if (!events) {
+      // The client resumes from where it was once the database is back.
+      chunk.end = true;
+      return chunk;
+    }
+    for (const auto& event : *events) {
+      chunk.text += sse_block(event);
+      cursor = event.id;
+    }
+    chunk.more = events->size() == kEventsAPage;
+    return chunk;
+  }};
+}
+
+Answer ApiCalls::gate(const Call& call) {
+  const auto state = parts_.journal.get(PlanId(call.parameters.front()));
+  if (!state) return problem(state.error());
+  return json_response(200, gates_view(parts_.reconciler.gates(**state), parts_.clock.now()));
+}
+
+Answer ApiCalls::approve(const Call& call) {
+  const PlanId id(call.parameters.front());
+  auto body = json_body(call.request, settings_.plan_bytes);
+  if (!body) return std::move(body.error());
+  const auto text = [&](const char* key) {
+    const auto found = body->is_object() ? body->find(key) : body->end();
+    return body->is_object() && found != body->end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  const auto phase = core::phase_from(text("phase"));
+  if (!phase) return problem({ErrorCode::invalid_argument, "expected expand, backfill or contract", "/phase"});
+  const auto state = parts_.journal.get(id);
+  if (!state) return problem(state.error());
+  const auto match = call.request.header("if-match");
+  if (!match) {
+    return problem(428, "Precondition required", "an approval is bound to the plan: send its ETag in If-Match",
+                   {{"hash", (*state)->plan.hash}});
+  }
+  if (*match != etag((*state)->plan)) {
+    return problem(412, "Precondition failed", fmt::format("the plan's ETag is {}, not {}: look at it again before you approve",
+                                                           etag((*state)->plan), *match),
+                   {{"hash", (*state)->plan.hash}});
+  }
+  return command(id, core::Approve{*phase, call.principal.name, text("note"), settings_.approval_by_submitter});
+}
+
+Answer ApiCalls::pause(const Call& call) { return command(PlanId(call.parameters.front()), core::Pause{call.principal.name}); }
+Answer ApiCalls::resume(const Call& call) { return command(PlanId(call.parameters.front()), core::Resume{call.principal.name}); }
+Answer ApiCalls::retry(const Call& call) { return command(PlanId(call.parameters.front()), core::Retry{call.principal.name}); }
+
+Answer ApiCalls::abort(const Call& call) {
+  std::string reason;
+  if (!call.request.body.empty()) {
+    auto body = json_body(call.request, settings_.plan_bytes);
+    if (!body) return std::move(body.error());
+    if (!body->is_object() || (body->contains("reason") && !(*body)["reason"].is_string())) {
+      return problem({ErrorCode::invalid_argument, "expected {\"reason\": \"…\"}", "/reason"});
+    }
+    reason = body->value("reason", "");
+  }
+  return command(PlanId(call.parameters.front()), core::Abort{call.principal.name, reason});
+}
+
+Answer ApiCalls::command(const PlanId& plan, const core::Command& wanted) {
+  const auto state = parts_.journal.transact(plan, [&](const core::PlanState& present) { return core::command(present, wanted); });
+  if (state) return plan_response(200, **state);
+  if (state.error().code != ErrorCode::conflict) return problem(state.error());
+  json extra = json::object();
+  if (const auto present = parts_.journal.get(plan)) {
+    extra = {{"hash", (*present)->plan.hash}, {"state", (*present)->state_text()}, {"stage", to_string((*present)->stage)}};
+  }
+  return problem(409, "Conflict", state.error().message, extra);
+}
+
+}  // namespace diastole::http

@@ -1,0 +1,135 @@
+#include "api_views.hpp"
+
+#include <algorithm>
+
+#include "diastole/codec/plan_codec.hpp"
+
+namespace diastole::http {
+namespace {
+
+using nlohmann::json;
+
+// What an operator can do next, so that nobody has to know the state machine by heart.
+json ways_on(const core::PlanState& state) {
+  json out = json::array();
+  const auto possible = [&](const core::Command& command) { return core::command(state, command).has_value(); };
+  for (const auto phase : core::kPhases) {
+    if (state.approvals_given(phase) < state.plan.approvals_needed(phase) && possible(core::Approve{phase, "", "", true})) {
+      out.push_back("approve " + std::string(to_string(phase)));
+    }
+  }
+  if (possible(core::Pause{})) out.push_back("pause");
+  if (possible(core::Resume{})) out.push_back("resume");
+  if (possible(core::Retry{})) out.push_back("retry");
+  if (possible(core::Abort{})) out.push_back("abort");
+  return out;
+}
+
+json approvals_view(const core::PlanState& state) {
+  json out = json::object();
+  for (const auto phase : core::kPhases) {
+    json given = json::array();
+    for (const auto& approval : state.approvals) {
+      if (approval.phase != phase) continue;
+      given.push_back({{"by", approval.by}, {"at", to_rfc3339(approval.at)}, {"note", approval.note}});
+    }
+    out[std::string(to_string(phase))] = {{"needed", state.plan.approvals_needed(phase)}, {"given", std::move(given)}};
+  }
+  return out;
+}
+
+}  // namespace
+
+json step_view(const core::Step& step) {
+  json out{{"id", step.id.str()},
+           {"phase", to_string(step.phase)},
+           {"lock", to_string(step.lock())},
+           {"transactional", step.transactional()},
+           {"destructive", step.destructive()},
+           {"findings", json::array()}};
+  out["sql"] = json::array();
+  for (const auto& statement : step.statements) out["sql"].push_back(statement.sql);
+  out["undo"] = json::array();
+  for (const auto& statement : step.undo) out["undo"].push_back(statement.sql);
+  if (!step.no_undo.empty()) out["no_undo"] = step.no_undo;
+  for (const auto& finding : step.findings) out["findings"].push_back(codec::finding_to_json(finding));
+  if (step.backfill) {
+    json set = json::object();
+    for (const auto& [column, expression] : step.backfill->set) set[column] = expression;
+    out["backfill"] = {{"table", step.backfill->table}, {"set", std::move(set)}, {"where", step.backfill->where},
+                       {"verify", step.backfill->verify}};
+  }
+  return out;
+}
+
+json plan_row(const core::PlanState& state) {
+  return {{"id", state.plan.id.str()},
+          {"plan", state.plan.name},
+          {"target", state.plan.target.str()},
+          {"summary", state.plan.summary},
+          {"state", state.state_text()},
+          {"stage", to_string(state.stage)},
+          {"condition", to_string(state.condition)},
+          {"hash", state.plan.hash},
+          {"submitted_by", state.submitted_by},
+          {"submitted_at", to_rfc3339(state.submitted_at)},
+          {"changed_at", to_rfc3339(state.changed_at)}};
+}
+
+json plan_view(const core::PlanState& state) {
+  json out = plan_row(state);
+  const json stored = codec::state_to_json(state);
+  out["seq"] = state.seq;
+  out["approvals"] = approvals_view(state);
+  out["steps"] = json::array();
+  for (std::size_t i = 0; i < state.steps.size(); ++i) {
+    auto step = step_view(state.plan.steps[i]);
+    step.update(stored.at("steps").at(i));
+    out["steps"].push_back(std::move(step));
+  }
+  out["waiting"] = stored.at("waiting");
+  out["ways_on"] = ways_on(state);
+  if (!state.abort_reason.empty()) out["abort_reason"] = state.abort_reason;
+  return out;
+}
+
+json gates_view(const engine::Gates& gates, Now now) {
+  json out = codec::gate_to_json(gates.contract, now);
+  out["needs"] = json::object();
+  for (const auto& [step, verdict] : gates.needs) out["needs"][step.str()] = codec::gate_to_json(verdict, now);
+  return out;
+}
+
+json event_view(const ports::StoredEvent& event) {
+  json out = codec::event_to_json(event.event);
+  out["id"] = event.id;
+  out["plan_id"] = event.plan.str();
+  out["seq"] = event.seq;
+  out["at"] = to_rfc3339(event.at);
+  out["kind"] = core::kind(event.event);
+  return out;
+}
+
+json services_view(const core::FleetView& fleet) {
+  json out = json::array();
+  for (const auto& service : fleet.services) {
+    json versions = json::array();
+    for (const auto& tally : service.versions) {
+      if (tally.live + tally.silent == 0) continue;
+      versions.push_back({{"version", tally.version}, {"live", tally.live}, {"silent", tally.silent}});
+    }
+    out.push_back({{"service", service.service.str()}, {"versions", std::move(versions)}});
+  }
+  return {{"services", std::move(out)}};
+}
+
+json instance_view(const engine::InstanceView& instance) {
+  json out{{"instance", instance.instance.str()},
+           {"version", instance.version},
+           {"state", instance.silent ? "silent" : "live"},
+           {"last_seen", to_rfc3339(instance.last_seen)}};
+  if (!instance.incarnation.empty()) out["incarnation"] = instance.incarnation;
+  return out;
+}
+
+}  // namespace diastole::http

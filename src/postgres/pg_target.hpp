@@ -1,0 +1,112 @@
+// The adapter of ports::Target. Its methods are spread by subject: target.cpp (fence, ledger, statements in a transaction),
+// target_concurrently.cpp, target_backfill.cpp, target_preflight.cpp.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "connection.hpp"
+#include "diastole/ports/log.hpp"
+#include "diastole/ports/target.hpp"
+#include "session_watch.hpp"
+#include "sql_error.hpp"
+
+namespace diastole::postgres {
+
+struct OutsideStatement;
+struct OutsideClaim;
+
+// The step's statement that runs now.
+struct Position {
+  int statement = 0;  // 1-based; 0 while it is one of ours
+  std::string sql;
+};
+
+// A transaction under the fence, as its body sees it.
+struct Unit {
+  Connection& connection;
+  pqxx::work& work;
+  Position& at;  // kept by the body, for the error
+};
+
+struct UnitSpec {
+  const ports::WorkId& id;
+  Milliseconds lock_timeout{};
+  Milliseconds statement_timeout{};
+};
+
+struct LedgerRow {
+  bool done = false;
+  std::int64_t rows = 0;
+  Milliseconds duration{};
+};
+
+class PgTarget final : public ports::Target {
+ public:
+  PgTarget(const TargetName& name, std::string dsn, std::string owner, ports::Log& log);
+
+  ports::TargetResult<void> prepare(Epoch epoch) override;
+  ports::TargetResult<std::vector<core::Reason>> preflight(const ports::PreflightRequest& request) override;
+  ports::TargetResult<core::Applied> settle(const ports::WorkId& id, bool transactional) override;
+  ports::TargetResult<ports::WorkDone> execute(const ports::StatementWork& work, std::stop_token stop) override;
+  ports::TargetResult<ports::WorkDone> execute_concurrently(const ports::StatementWork& work, std::stop_token stop) override;
+  ports::TargetResult<ports::BackfillCursor> backfill_begin(const ports::BackfillWork& work) override;
+  ports::TargetResult<ports::BackfillCursor> backfill_batch(const ports::BackfillWork& work, int rows,
+                                                            std::stop_token stop) override;
+  ports::TargetResult<ports::BackfillCursor> backfill_again(const ports::BackfillWork& work) override;
+  ports::TargetResult<std::int64_t> backfill_remaining(const ports::BackfillWork& work, std::stop_token stop) override;
+  ports::TargetResult<void> backfill_finish(const ports::BackfillWork& work) override;
+
+ private:
+  using UnitBody = std::function<ports::TargetResult<void>(Unit&)>;
+
+  // One transaction: timeouts, fence, body, commit. Rolled back where the body fails; `stop` cancels what it runs.
+  [[nodiscard]] ports::TargetResult<void> transact(const UnitSpec& spec, const std::stop_token& stop, const UnitBody& body);
+  [[nodiscard]] ports::TargetResult<void> transact_on(Connection& connection, const UnitSpec& spec,
+                                                      const std::stop_token& stop, const UnitBody& body);
+  // Something outside the fence that changes nothing of the plan's.
+  [[nodiscard]] ports::TargetResult<void> inspect(const std::function<ports::TargetResult<void>(Connection&)>& body);
+
+  [[nodiscard]] ports::TargetResult<void> raise_fence(Connection& connection, Epoch epoch);
+  // Ends the sessions of earlier epochs that hold up a takeover.
+  void end_retired_sessions(Connection& connection, Epoch epoch);
+
+  // A statement outside a transaction: claim it in the ledger, run it, record it.
+  [[nodiscard]] ports::TargetResult<OutsideClaim> claim_outside(Connection& connection, const ports::StatementWork& work,
+                                                                const OutsideStatement& outside, const std::stop_token& stop);
+  [[nodiscard]] ports::TargetResult<void> run_claimed(Connection& connection, const ports::StatementWork& work,
+                                                      const OutsideClaim& claim, const std::stop_token& stop);
+  [[nodiscard]] ports::TargetResult<ports::WorkDone> record_outside(Connection& connection, const ports::StatementWork& work,
+                                                                    const OutsideStatement& outside);
+  [[nodiscard]] ports::TargetResult<void> run_outside(Connection& connection, const ports::StatementWork& work,
+                                                      const std::string& sql, const std::stop_token& stop);
+  [[nodiscard]] core::Applied leftover_of(const ports::StatementWork& work, const ports::TargetError& error);
+  void release_claim(const ports::StatementWork& work);
+
+  const std::string name_;  // "target main"
+  const std::string owner_;
+  ports::Log& log_;
+  ConnectionPool pool_;
+};
+
+// "forward" or "undo", as the ledger has it.
+[[nodiscard]] std::string direction_text(ports::Direction direction);
+
+// What a working session calls itself: diastole/<epoch>/<hash of plan and step>/<step>, cut to what PostgreSQL keeps. The hash, not
+// the readable part, says which step it is.
+[[nodiscard]] std::string session_name(const ports::WorkId& id);
+[[nodiscard]] std::string work_hash(const ports::WorkId& id);
+
+// The ledger's row of this work; conflict where it was written for other statements.
+[[nodiscard]] ports::TargetResult<std::optional<LedgerRow>> ledger_row(pqxx::transaction_base& transaction,
+                                                                       const ports::WorkId& id);
+
+// SQL's ARRAY['a', 'b']::text[].
+[[nodiscard]] std::string text_array(const pqxx::transaction_base& transaction, const std::vector<std::string>& texts);
+
+}  // namespace diastole::postgres

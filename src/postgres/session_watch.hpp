@@ -1,0 +1,58 @@
+// Company for a session that works: passes on the wish to stop, and sees who blocks.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <thread>
+#include <vector>
+
+#include "connection.hpp"
+#include "diastole/core/event.hpp"
+
+namespace diastole::postgres {
+
+// After this long a wait is worth naming its blockers.
+inline constexpr Milliseconds kLookEvery{100};
+
+// Watches `watched` from its own thread until it is destroyed. Costs the server nothing before `look_every` has passed; then
+// looks that often, through a session of `pool`, at who blocks.
+class SessionWatch {
+ public:
+  SessionWatch(Connection& watched, ConnectionPool& pool, const std::stop_token& stop, Milliseconds look_every);
+  SessionWatch(const SessionWatch&) = delete;
+  SessionWatch& operator=(const SessionWatch&) = delete;
+  ~SessionWatch() = default;
+
+  // To be asked before COMMIT is sent: false where a stop has been requested. After true nothing is cancelled any more, so that
+  // the answer to the COMMIT is not put in doubt.
+  [[nodiscard]] bool leave_alone();
+
+  // Whether a cancel has been sent: the connection may have another one under way to it.
+  [[nodiscard]] bool cancelled() const;
+
+  // As last seen; empty when it has not been blocked for two looks.
+  [[nodiscard]] std::vector<core::Blocker> blockers() const;
+
+ private:
+  void watch(const std::stop_token& ended);
+  [[nodiscard]] bool look(std::optional<ConnectionPool::Checkout>& observer);
+
+  Connection& watched_;
+  ConnectionPool& pool_;
+  const int pid_;
+  const Milliseconds look_every_;
+  mutable std::mutex mutex_;
+  std::condition_variable_any changed_;
+  bool stop_requested_ = false;
+  bool left_alone_ = false;
+  bool cancelled_ = false;
+  int free_looks_ = 0;  // looks in a row that found no blocker
+  std::vector<core::Blocker> blockers_;
+  std::jthread thread_;
+  std::stop_callback<std::function<void()>> on_stop_;  // last: gone before the rest
+};
+
+}  // namespace diastole::postgres

@@ -1,0 +1,212 @@
+#include <fmt/format.h>
+
+#include <cstdint>
+
+#include "diastole/sql/analysis.hpp"
+#include "lint.hpp"
+#include "text.hpp"
+
+namespace diastole::sql {
+namespace {
+
+using core::Phase;
+using core::Plan;
+using core::Step;
+
+std::unexpected<Error> at_path(Error error, std::string path) {
+  error.path = std::move(path);
+  return std::unexpected(std::move(error));
+}
+
+// A member's name in a JSON pointer (RFC 6901).
+std::string pointer_token(std::string_view name) {
+  std::string token;
+  for (const char c : name) {
+    if (c == '~') {
+      token += "~0";
+    } else if (c == '/') {
+      token += "~1";
+    } else {
+      token += c;
+    }
+  }
+  return token;
+}
+
+void set_path(std::vector<core::Finding>& findings, const std::string& path) {
+  for (core::Finding& finding : findings) finding.path = path;
+}
+
+std::vector<core::Statement> take_statements(std::vector<Analysed>& analysed) {
+  std::vector<core::Statement> statements;
+  statements.reserve(analysed.size());
+  for (Analysed& one : analysed) statements.push_back(std::move(one.statement));
+  return statements;
+}
+
+// An allow with a reason lets a finding pass, except a structural one; one that lets nothing pass is a mistake worth
+// showing.
+void apply_allow(Step& step) {
+  for (const auto& [rule, reason] : step.allow) {
+    bool used = false;
+    for (core::Finding& finding : step.findings) {
+      if (finding.rule != rule || is_structural(rule)) continue;
+      finding.allowed_because = reason;
+      used = true;
+    }
+    if (used) continue;
+    const std::string why = is_structural(rule) ? rule + " cannot be allowed" : rule + " finds nothing in this step";
+    core::Finding unused = make_finding(kUnusedIgnore, kWarning, {.name = why});
+    unused.path = fmt::format("{}/allow/{}", step.path, pointer_token(rule));
+    step.findings.push_back(std::move(unused));
+  }
+}
+
+Result<void> complete_undo(Step& step) {
+  if (step.undo_sql.empty()) return {};
+  auto analysed = analyse(step.undo_sql);
+  if (!analysed) return at_path(std::move(analysed.error()), step.path + "/undo");
+  auto findings = lint_undo(step.undo_sql, *analysed);
+  set_path(findings, step.path + "/undo");
+  std::ranges::move(findings, std::back_inserter(step.findings));
+  step.undo = take_statements(*analysed);
+  return {};
+}
+
+Result<void> complete_statements(Step& step, NewTables& created) {
+  auto analysed = analyse(step.sql);
+  if (!analysed) return at_path(std::move(analysed.error()), step.path + "/sql");
+  step.findings = lint_statements(step.sql, *analysed, step.phase, created);
+  set_path(step.findings, step.path + "/sql");
+  step.statements = take_statements(*analysed);
+  return complete_undo(step);
+}
+
+Result<void> complete_backfill(Step& step) {
+  core::Backfill& backfill = *step.backfill;
+  const auto table = split_identifier(backfill.table, 2);
+  if (!table) return at_path(table.error(), step.path + "/table");
+  backfill.table = fmt::format("{}", fmt::join(*table, "."));
+  if (backfill.set.empty())
+    return fail(ErrorCode::invalid_argument, "at least one column must be set", step.path + "/set");
+  for (const auto& [column, expression] : backfill.set) {
+    const std::string path = fmt::format("{}/set/{}", step.path, pointer_token(column));
+    // The name comes unquoted and exactly: quoted it must be one identifier.
+    std::string quoted = "\"";
+    for (const char c : column) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+    if (auto valid = split_identifier(quoted + "\"", 1); !valid) return at_path(std::move(valid.error()), path);
+    if (auto valid = check_expression(expression); !valid) return at_path(std::move(valid.error()), path);
+  }
+  if (!backfill.where.empty()) {
+    if (auto valid = check_expression(backfill.where); !valid)
+      return at_path(std::move(valid.error()), step.path + "/where");
+  }
+  if (backfill.verify == "zero_rows") {
+    if (backfill.where.empty()) {
+      return fail(ErrorCode::invalid_argument,
+                  "zero_rows counts the rows that 'where' still selects, so it needs a 'where'", step.path + "/verify");
+    }
+  } else if (!backfill.verify.empty()) {
+    if (auto valid = check_query(backfill.verify); !valid)
+      return at_path(std::move(valid.error()), step.path + "/verify");
+  }
+  return complete_undo(step);
+}
+
+// 32-bit FNV-1a: names that people see in \d should be the same for the same column, and short.
+std::uint32_t short_hash(std::string_view text) {
+  std::uint32_t hash = 2166136261U;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
+  return hash;
+}
+
+// SET NOT NULL trusts a valid CHECK and then does not scan (since PostgreSQL 12), so no step holds a strong lock for
+// long.
+Result<std::vector<Step>> set_not_null_steps(const Step& step) {
+  const std::string path = step.path + "/set_not_null";
+  auto parts = split_identifier(step.set_not_null, 3);
+  if (!parts) return at_path(std::move(parts.error()), path);
+  if (parts->size() < 2)
+    return fail(ErrorCode::invalid_argument, "'table.column' or 'schema.table.column' is expected", path);
+  if (!step.sql.empty())
+    return fail(ErrorCode::invalid_argument, "a step has either 'sql' or 'set_not_null'", step.path + "/sql");
+  if (!step.undo_sql.empty())
+    return fail(ErrorCode::invalid_argument, "set_not_null brings its own undo", step.path + "/undo");
+  const std::string constraint =
+      fmt::format("diastole_nn_{:08x}", short_hash(fmt::format("{}", fmt::join(*parts, "."))));
+  const std::string column = parts->back();
+  parts->pop_back();
+  const std::string alter = fmt::format("ALTER TABLE {}", fmt::join(*parts, "."));
+  struct Part {
+    std::string_view suffix;
+    std::string sql;
+    std::string undo;
+    std::string_view no_undo;
+  };
+  const Part recipe[] = {
+      {"check", fmt::format("{} ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID", alter, constraint, column),
+       fmt::format("{} DROP CONSTRAINT IF EXISTS {}", alter, constraint), ""},
+      {"validate", fmt::format("{} VALIDATE CONSTRAINT {}", alter, constraint), "",
+       "a validated constraint is no stricter for writers; the step before drops it"},
+      {"set-not-null", fmt::format("{} ALTER COLUMN {} SET NOT NULL", alter, column),
+       fmt::format("{} ALTER COLUMN {} DROP NOT NULL", alter, column), ""},
+      {"drop-check", fmt::format("{} DROP CONSTRAINT {}", alter, constraint), "",
+       "NOT NULL says the same; the constraint only spared its scan"},
+  };
+  std::vector<Step> steps;
+  for (const Part& part : recipe) {
+    Step one;
+    one.id = StepId(fmt::format("{}.{}", step.id.str(), part.suffix));
+    one.phase = step.phase;
+    one.path = step.path;
+    one.sql = part.sql;
+    one.undo_sql = part.undo;
+    one.no_undo = part.no_undo;
+    one.statement_timeout = step.statement_timeout;
+    auto statements = classify(one.sql);
+    if (!statements) return at_path(std::move(statements.error()), path);
+    one.statements = std::move(*statements);
+    if (auto undone = complete_undo(one); !undone) return std::unexpected(std::move(undone.error()));
+    steps.push_back(std::move(one));
+  }
+  steps.front().allow = step.allow;
+  return steps;
+}
+
+}  // namespace
+
+Result<Plan> complete(Plan plan) {
+  std::vector<Step> steps;
+  NewTables created;
+  std::optional<Phase> phase;
+  for (Step& step : plan.steps) {
+    // Once a phase is over, the tables it created may hold rows and serve code.
+    if (phase != step.phase) created.clear();
+    phase = step.phase;
+    if (!step.set_not_null.empty()) {
+      auto recipe = set_not_null_steps(step);
+      if (!recipe) return std::unexpected(std::move(recipe.error()));
+      apply_allow(recipe->front());
+      std::ranges::move(*recipe, std::back_inserter(steps));
+      continue;
+    }
+    auto completed = step.backfill ? complete_backfill(step) : complete_statements(step, created);
+    if (!completed) return std::unexpected(std::move(completed.error()));
+    apply_allow(step);
+    steps.push_back(std::move(step));
+  }
+  plan.steps = std::move(steps);
+  return plan;
+}
+
+std::vector<core::Finding> refusals(const Plan& plan) {
+  std::vector<core::Finding> refused;
+  for (const Step& step : plan.steps) {
+    std::ranges::copy_if(step.findings, std::back_inserter(refused), [](const core::Finding& finding) {
+      return finding.severity == core::Severity::error && finding.allowed_because.empty();
+    });
+  }
+  return refused;
+}
+
+}  // namespace diastole::sql

@@ -1,0 +1,119 @@
+#include "text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "diastole/sql/analysis.hpp"
+
+namespace diastole::sql {
+namespace {
+
+constexpr std::string_view kBlanks = " \t\n\r\f\v";
+
+bool continues_character(char byte) {
+  return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U;
+}
+
+// The length of the well-formed UTF-8 sequence at the front (Unicode 15, table 3-7); 0 where there is none.
+std::size_t utf8_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return 1;
+  const std::size_t length = lead >= 0xC2 && lead <= 0xDF   ? 2
+                             : (lead & 0xF0U) == 0xE0       ? 3
+                             : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                            : 0;
+  if (length == 0 || text.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if (!continues_character(text[i])) return 0;
+  }
+  const bool overlong = (lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xF0 && byte(1) < 0x90);
+  const bool surrogate = lead == 0xED && byte(1) > 0x9F;
+  const bool beyond = lead == 0xF4 && byte(1) > 0x8F;
+  return overlong || surrogate || beyond ? 0 : length;
+}
+
+std::size_t skip_block_comment(std::string_view sql, std::size_t at) {
+  int depth = 0;
+  while (at < sql.size()) {
+    const std::string_view two = sql.substr(at, 2);
+    if (two == "/*") {
+      ++depth;
+      at += 2;
+    } else if (two == "*/") {
+      at += 2;
+      if (--depth == 0) return at;
+    } else {
+      ++at;
+    }
+  }
+  return sql.size();
+}
+
+}  // namespace
+
+Place place_at(std::string_view sql, std::size_t offset) {
+  Place place;
+  for (const char byte : sql.substr(0, offset)) {
+    if (byte == '\n') {
+      ++place.line;
+      place.column = 1;
+    } else if (!continues_character(byte)) {
+      ++place.column;
+    }
+  }
+  return place;
+}
+
+std::size_t offset_of_character(std::string_view sql, std::size_t character) {
+  std::size_t seen = 0;
+  for (std::size_t i = 0; i < sql.size(); ++i) {
+    if (continues_character(sql[i])) continue;
+    if (seen++ == character) return i;
+  }
+  return sql.size();
+}
+
+std::size_t skip_blank(std::string_view sql, std::size_t from) {
+  while (from < sql.size()) {
+    const std::string_view two = sql.substr(from, 2);
+    if (two == "--") {
+      from = std::min(sql.find('\n', from), sql.size());
+    } else if (two == "/*") {
+      from = skip_block_comment(sql, from);
+    } else if (kBlanks.contains(sql[from])) {
+      ++from;
+    } else {
+      break;
+    }
+  }
+  return from;
+}
+
+std::string_view trim_end(std::string_view text) {
+  const auto last = text.find_last_not_of(kBlanks);
+  return last == std::string_view::npos ? std::string_view{} : text.substr(0, last + 1);
+}
+
+std::unexpected<Error> fail_at(std::string_view sql, std::size_t offset, std::string_view message) {
+  const Place place = place_at(sql, offset);
+  return fail(ErrorCode::invalid_argument, fmt::format("line {}, column {}: {}", place.line, place.column, message));
+}
+
+Result<void> check_text(std::string_view sql) {
+  if (sql.size() > kMaxSqlBytes) {
+    return fail_at(sql, kMaxSqlBytes,
+                   fmt::format("the SQL is {} bytes long, at most {} are allowed", sql.size(), kMaxSqlBytes));
+  }
+  for (std::size_t i = 0; i < sql.size();) {
+    if (sql[i] == '\0') return fail_at(sql, i, "a NUL character is not allowed in SQL");
+    const std::size_t length = utf8_length(sql.substr(i));
+    if (length == 0)
+      return fail_at(sql, i, fmt::format("not UTF-8: byte 0x{:02x}", static_cast<unsigned char>(sql[i])));
+    i += length;
+  }
+  return {};
+}
+
+}  // namespace diastole::sql

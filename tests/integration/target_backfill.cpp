@@ -1,0 +1,273 @@
+// Backfill over a real primary key: every row once a pass, whatever happens meanwhile.
+#include "support/target.hpp"
+
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <future>
+#include <ostream>
+#include <stop_token>
+
+namespace diastole {
+namespace {
+
+using ports::BackfillCursor;
+using ports::BackfillWork;
+using ::testing::HasSubstr;
+using test::OpenTransaction;
+
+class BackfillTest : public test::TargetTest {
+ protected:
+  [[nodiscard]] static BackfillWork backfill(const std::string& table, const std::string& set = "name",
+                                             const std::string& where = "") {
+    BackfillWork work{.id = id("b"), .backfill = {}, .lock_timeout = Milliseconds{200}, .statement_timeout = Milliseconds{20'000}};
+    work.backfill.table = table;
+    work.backfill.set = {{"display_name", set}};
+    work.backfill.where = where;
+    return work;
+  }
+
+  // To the end of the pass, in batches of `rows`.
+  BackfillCursor run_pass(const BackfillWork& work, int rows) {
+    auto cursor = expect_ok(target_->backfill_begin(work));
+    for (int batch = 0; !cursor.pass_done && batch < 10'000 && !HasFailure(); ++batch) {
+      cursor = expect_ok(target_->backfill_batch(work, rows, {}));
+    }
+    EXPECT_TRUE(cursor.pass_done);
+    return cursor;
+  }
+
+  void make_users(int rows) {
+    run("CREATE TABLE users (id int PRIMARY KEY, name text, display_name text); INSERT INTO users SELECT n, 'n' || n FROM "
+        "generate_series(1, " + std::to_string(rows) + ") n; ANALYZE users");
+  }
+
+  // A column that counts how often a row was updated.
+  void count_updates(const std::string& table) {
+    run("ALTER TABLE " + table + " ADD COLUMN updates int NOT NULL DEFAULT 0; "
+        "CREATE FUNCTION count_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.updates := OLD.updates + 1; "
+        "RETURN NEW; END $$; CREATE TRIGGER count_update BEFORE UPDATE ON " + table +
+        " FOR EACH ROW EXECUTE FUNCTION count_update()");
+  }
+};
+
+struct KeyCase {
+  const char* name;
+  const char* columns;  // of the key, with types
+  const char* key;
+  const char* values;   // of the key, from n in 1 to 257
+};
+
+void PrintTo(const KeyCase& c, std::ostream* out) { *out << c.columns << ", PRIMARY KEY (" << c.key << ")"; }
+
+class BackfillKeyTest : public BackfillTest, public ::testing::WithParamInterface<KeyCase> {};
+
+TEST_P(BackfillKeyTest, VisitsEachRowOnce) {
+  const auto& c = GetParam();
+  run(std::string("CREATE TABLE \"Some Table\" (name text, ") + c.columns + ", display_name text, PRIMARY KEY (" + c.key +
+      ")); INSERT INTO \"Some Table\" SELECT 'n' || n, " + c.values + " FROM generate_series(1, 257) n");
+  count_updates("\"Some Table\"");
+  const auto cursor = run_pass(backfill("\"Some Table\""), 10);
+  EXPECT_EQ(cursor.rows, 257);
+  EXPECT_EQ(cursor.rows_changed, 257);
+  EXPECT_EQ(count("SELECT count(*) FROM \"Some Table\" WHERE display_name = name AND updates = 1"), 257);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Keys, BackfillKeyTest,
+    ::testing::Values(
+        KeyCase{"Int", "id int", "id", "n - 100"}, KeyCase{"Uuid", "id uuid DEFAULT gen_random_uuid()", "id", "md5(n::text)::uuid"},
+        KeyCase{"TextAndInt", "\"a B\" text, k int", "\"a B\", k", "'g''\\' || n / 7, -n"},
+        KeyCase{"KeyInOtherOrderThanColumns", "a int, b int", "b, a", "n % 5, n / 5"},
+        KeyCase{"TextInIcuCollation", "k text COLLATE \"de-x-icu\"", "k",
+                "(ARRAY['a', 'A', 'ä', 'Z', 'z', '_', 'ß'])[n % 7 + 1] || n"},
+        KeyCase{"TextInC", "k text COLLATE \"C\"", "k", "(ARRAY['a', 'A', 'é', 'Z', '~'])[n % 5 + 1] || n"},
+        KeyCase{"Timestamptz", "t timestamptz", "t", "'2026-03-29 00:59:00Z'::timestamptz + n * interval '13.000001 s'"},
+        KeyCase{"Numeric", "x numeric", "x", "n / 7.0"},
+        KeyCase{"FixedChar", "x char(6)", "x", "'k' || n"}, KeyCase{"Float", "x float8", "x", "n / 3.0"},
+        KeyCase{"Bytea", "x bytea", "x", "decode(md5(n::text), 'hex')"},
+        KeyCase{"DateDescendingInterval", "d interval", "d", "n * interval '1 day 3 hours'"}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+TEST_F(BackfillTest, AnEmptyTableEndsAtOnce) {
+  make_users(0);
+  const auto cursor = run_pass(backfill("users"), 10);
+  EXPECT_EQ(cursor.rows, 0);
+  EXPECT_EQ(cursor.rows_changed, 0);
+}
+
+TEST_F(BackfillTest, CountsAreOfVisitedAndOfChangedRows) {
+  make_users(100);
+  run("UPDATE users SET display_name = 'there' WHERE id <= 60");
+  auto work = backfill("users", "name || ' -- ' -- a comment", "display_name IS NULL -- another");
+  auto cursor = expect_ok(target_->backfill_begin(work));
+  EXPECT_EQ(cursor.rows_total, 100);
+  cursor = expect_ok(target_->backfill_batch(work, 30, {}));
+  EXPECT_EQ(cursor.rows, 30);
+  EXPECT_EQ(cursor.rows_changed, 0);
+  EXPECT_EQ(expect_ok(target_->settle(work.id, true)), core::Applied::partial);
+  cursor = run_pass(work, 30);
+  EXPECT_EQ(cursor.rows, 100);
+  EXPECT_EQ(cursor.rows_changed, 40);
+  EXPECT_EQ(value("SELECT display_name FROM users WHERE id = 100"), "n100 -- ");
+}
+
+TEST_F(BackfillTest, ReachesPartitionsThroughTheirParent) {
+  run("CREATE TABLE parts (id int PRIMARY KEY, name text DEFAULT 'x', display_name text) PARTITION BY HASH (id);"
+      "CREATE TABLE parts_0 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
+      "CREATE TABLE parts_1 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 1);"
+      "INSERT INTO parts SELECT generate_series(1, 95)");
+  EXPECT_EQ(run_pass(backfill("public.parts"), 10).rows_changed, 95);
+  EXPECT_EQ(count("SELECT count(*) FROM parts WHERE display_name = 'x'"), 95);
+}
+
+TEST_F(BackfillTest, RowsInsertedAheadAreReachedAndThoseBehindByTheNextPass) {
+  make_users(100);
+  const auto work = backfill("users", "name", "display_name IS NULL");
+  expect_ok(target_->backfill_begin(work));
+  expect_ok(target_->backfill_batch(work, 50, {}));
+  run("INSERT INTO users VALUES (0, 'behind', NULL); INSERT INTO users SELECT n, 'ahead' FROM generate_series(101, 200) n");
+  EXPECT_EQ(run_pass(work, 50).rows, 200);
+  auto verified = work;
+  verified.backfill.verify = "zero_rows";
+  EXPECT_EQ(expect_ok(target_->backfill_remaining(verified, {})), 1);
+
+  auto cursor = expect_ok(target_->backfill_again(work));
+  EXPECT_EQ(cursor.pass, 2);
+  EXPECT_FALSE(cursor.pass_done);
+  EXPECT_EQ(expect_ok(target_->backfill_again(work)).pass, 2);  // asked again after a lost answer
+  cursor = run_pass(work, 50);
+  EXPECT_EQ(cursor.rows, 200 + 201);
+  EXPECT_EQ(cursor.rows_changed, 201);
+  EXPECT_EQ(expect_ok(target_->backfill_remaining(verified, {})), 0);
+}
+
+TEST_F(BackfillTest, KilledBackendsCostNoRowAndRepeatNone) {
+  make_users(3'000);
+  count_updates("users");
+  const auto work = backfill("users");
+  expect_ok(target_->backfill_begin(work));
+  std::atomic<bool> finished = false;
+  auto passing = std::async(std::launch::async, [&] {
+    int broken = 0;
+    for (int batch = 0; batch < 5'000; ++batch) {
+      const auto cursor = target_->backfill_batch(work, 20, {});
+      if (!cursor) {
+        ++broken;
+      } else if (cursor->pass_done) {
+        break;
+      }
+    }
+    finished = true;
+    return broken;
+  });
+  int kills = 0;
+  while (!finished) {
+    pqxx::nontransaction session(admin_);
+    kills += static_cast<int>(session
+                                  .exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ "
+                                        "'^diastole/' AND query ~ '^(UPDATE|COMMIT|SET CON)' AND datname = current_database()")
+                                  .size());
+  }
+  EXPECT_GT(passing.get(), 0);
+  EXPECT_GT(kills, 0);
+  EXPECT_EQ(count("SELECT count(*) FROM users WHERE updates = 1 AND display_name = name"), 3'000);
+  EXPECT_EQ(count("SELECT rows_changed FROM diastole.backfill"), 3'000);
+}
+
+TEST_F(BackfillTest, ALockedRowTimesOutAndNamesItsHolder) {
+  make_users(10);
+  const auto work = backfill("users");
+  expect_ok(target_->backfill_begin(work));
+  {
+    const OpenTransaction holder(dsn_, "SELECT * FROM users WHERE id = 5 FOR UPDATE");
+    const auto error = expect_error(target_->backfill_batch(work, 10, {}), ErrorCode::lock_timeout);
+    ASSERT_EQ(error.failure.blockers.size(), 1U);
+    EXPECT_EQ(error.failure.blockers[0].pid, holder.pid());
+    EXPECT_EQ(count("SELECT rows FROM diastole.backfill"), 0);
+  }
+  EXPECT_EQ(run_pass(work, 10).rows_changed, 10);
+}
+
+TEST_F(BackfillTest, AStopRollsTheBatchBack) {
+  make_users(10);
+  const auto work = backfill("users", "pg_sleep(60)::text");
+  expect_ok(target_->backfill_begin(work));
+  std::stop_source stop;
+  auto batch = std::async(std::launch::async, [&] { return target_->backfill_batch(work, 10, stop.get_token()); });
+  await_session("PgSleep");
+  stop.request_stop();
+  expect_error(batch.get(), ErrorCode::interrupted);
+  EXPECT_EQ(count("SELECT rows FROM diastole.backfill"), 0);
+  EXPECT_EQ(expect_ok(target_->settle(work.id, true)), core::Applied::none);
+}
+
+TEST_F(BackfillTest, AFailingExpressionSaysWhy) {
+  make_users(10);
+  const auto work = backfill("users", "(1 / (id - 7))::text");
+  expect_ok(target_->backfill_begin(work));
+  const auto error = expect_error(target_->backfill_batch(work, 10, {}), ErrorCode::invalid_argument);
+  EXPECT_EQ(error.failure.sqlstate, "22012");
+  EXPECT_EQ(error.failure.message, "division by zero");
+}
+
+TEST_F(BackfillTest, ATableWithoutAPrimaryKeyIsRefusedWithAWayOut) {
+  run("CREATE TABLE heap (name text, display_name text)");
+  EXPECT_THAT(expect_error(target_->backfill_begin(backfill("heap")), ErrorCode::invalid_argument).failure.message,
+              HasSubstr("ADD PRIMARY KEY USING INDEX"));
+}
+
+TEST_F(BackfillTest, AKeyColumnCannotBeSet) {
+  make_users(10);
+  auto work = backfill("users");
+  work.backfill.set = {{"id", "id + 1"}};
+  EXPECT_THAT(expect_error(target_->backfill_begin(work), ErrorCode::invalid_argument).failure.message, HasSubstr("primary key"));
+}
+
+TEST_F(BackfillTest, AStaleEpochMovesNothing) {
+  make_users(10);
+  const auto work = backfill("users");
+  expect_ok(target_->backfill_begin(work));
+  expect_ok(another_target()->prepare(Epoch{2}));
+  expect_error(target_->backfill_batch(work, 10, {}), ErrorCode::fenced);
+  expect_error(target_->backfill_finish(work), ErrorCode::fenced);
+  EXPECT_EQ(count("SELECT count(display_name) FROM users"), 0);
+}
+
+TEST_F(BackfillTest, VerificationCountsUpToAThousandAndCannotWrite) {
+  make_users(1'500);
+  auto work = backfill("users", "name", "display_name IS NULL");
+  work.backfill.verify = "zero_rows";
+  EXPECT_EQ(expect_ok(target_->backfill_remaining(work, {})), 1'000);
+  work.backfill.verify = "SELECT id, id FROM users WHERE id <= 7; ";
+  EXPECT_EQ(expect_ok(target_->backfill_remaining(work, {})), 7);
+  work.backfill.verify = "SELECT 1 FROM users WHERE nextval('seq') > 0";
+  run("CREATE SEQUENCE seq");
+  EXPECT_EQ(expect_error(target_->backfill_remaining(work, {}), ErrorCode::invalid_argument).failure.sqlstate, "25006");
+}
+
+TEST_F(BackfillTest, FinishesOnceAndOnlyAtTheEnd) {
+  make_users(10);
+  const auto work = backfill("users");
+  expect_ok(target_->backfill_begin(work));
+  expect_error(target_->backfill_finish(work), ErrorCode::conflict);
+  run_pass(work, 100);
+  expect_ok(target_->backfill_finish(work));
+  expect_ok(target_->backfill_finish(work));
+  EXPECT_EQ(expect_ok(target_->settle(work.id, true)), core::Applied::full);
+  EXPECT_EQ(value("SELECT state || ' ' || rows FROM diastole.ledger"), "done 10");
+}
+
+TEST_F(BackfillTest, ACursorOfAnotherBackfillIsAConflict) {
+  make_users(10);
+  auto work = backfill("users");
+  expect_ok(target_->backfill_begin(work));
+  work.id.checksum = "another";
+  expect_error(target_->backfill_begin(work), ErrorCode::conflict);
+  expect_error(target_->backfill_batch(work, 10, {}), ErrorCode::conflict);
+}
+
+}  // namespace
+}  // namespace diastole
+
+int main(int argc, char** argv) { return diastole::test::run_with_postgres(argc, argv); }

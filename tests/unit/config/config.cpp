@@ -1,0 +1,279 @@
+#include "diastole/config/config.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "keys.hpp"
+
+namespace diastole::config {
+namespace {
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr const char* kTokenText = "0123456789abcdef0123456789abcdef";
+
+std::string contents(const fs::path& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// A directory with the files that a configuration names.
+class ConfigTest : public ::testing::Test {
+ protected:
+  ConfigTest() {
+    std::string path = (fs::temp_directory_path() / "diastole-config-XXXXXX").string();
+    if (mkdtemp(path.data()) == nullptr) throw std::runtime_error("mkdtemp");
+    directory_ = path;
+    write("state.dsn", "host=db dbname=state password=hunter2\n");
+    write("main.dsn", "host=db dbname=main\n");
+    write("pipeline.token", std::string(kTokenText) + "\n");
+  }
+  ~ConfigTest() override { fs::remove_all(directory_); }
+
+  void write(const std::string& name, const std::string& text) const {
+    std::ofstream(directory_ / name) << text;
+    fs::permissions(directory_ / name, fs::perms::owner_read | fs::perms::owner_write);
+  }
+  // Errors name the file as "f.yaml".
+  [[nodiscard]] std::string error_of(const std::string& text) const {
+    const Result<Config> config = parse(text, file());
+    if (config) return "no error";
+    std::string message = config.error().message;
+    const std::string prefix = directory_.string() + "/";
+    for (std::size_t at; (at = message.find(prefix)) != std::string::npos;) message.erase(at, prefix.size());
+    return message;
+  }
+  [[nodiscard]] std::string file() const { return (directory_ / "f.yaml").string(); }
+
+  // A complete configuration, 8 lines long; what follows begins at line 9.
+  const std::string minimal_ =
+      "state:\n  dsn_file: state.dsn\n"
+      "targets:\n  main: {dsn_file: main.dsn}\n"
+      "tokens:\n  - name: pipeline\n    role: ci\n    token_file: pipeline.token\n";
+  fs::path directory_;
+};
+
+TEST_F(ConfigTest, ReadsSecretsFromFilesBesideIt) {
+  const Result<Config> config = parse(minimal_, file());
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->state_dsn.reveal(), "host=db dbname=state password=hunter2");
+  EXPECT_EQ(config->targets.at("main").reveal(), "host=db dbname=main");
+  ASSERT_EQ(config->tokens.size(), 1U);
+  EXPECT_EQ(config->tokens[0].name, "pipeline");
+  EXPECT_EQ(config->tokens[0].role, "ci");
+  EXPECT_EQ(config->tokens[0].secret.reveal(), kTokenText);
+  EXPECT_EQ(config->listen.port, 8433);
+}
+
+TEST_F(ConfigTest, ReadsSecretsFromTheEnvironment) {
+  setenv("DIASTOLE_TEST_DSN", "dbname=from_env", 1);
+  unsetenv("DIASTOLE_TEST_UNSET");
+  const std::string text = minimal_.substr(minimal_.find("targets"));
+  const Result<Config> config = parse("state: {dsn_env: DIASTOLE_TEST_DSN}\n" + text, file());
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->state_dsn.reveal(), "dbname=from_env");
+  EXPECT_EQ(error_of("state: {dsn_env: DIASTOLE_TEST_UNSET}\n" + text),
+            "f.yaml:1: state.dsn_env: the environment variable DIASTOLE_TEST_UNSET is not set");
+}
+
+TEST_F(ConfigTest, ReadsEveryKind) {
+  const Result<Config> config = parse(minimal_ +
+                                          "listen: {address: '::1', port: 0}\n"
+                                          "approvals: {by_submitter: true}\n"
+                                          "gate: {soak: 1h30m, min_soak: PT10M}\n"
+                                          "execution:\n  lock_timeout: 250ms\n"
+                                          "log: {format: text, level: debug}\n"
+                                          "backfill:\n",
+                                      file());
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->listen.address, "::1");
+  EXPECT_EQ(config->listen.port, 0);
+  EXPECT_TRUE(config->approvals.by_submitter);
+  EXPECT_EQ(config->gate.soak, std::chrono::minutes(90));
+  EXPECT_EQ(config->gate.min_soak, std::chrono::minutes(10));
+  EXPECT_EQ(config->execution.lock_timeout, Milliseconds(250));
+  EXPECT_EQ(config->log.format, "text");
+  EXPECT_EQ(config->log.level, "debug");
+}
+
+// What is wrong in a line added to the minimal configuration, and what the daemon says.
+struct Refusal {
+  const char* name;
+  const char* text;
+  const char* error;
+};
+
+class ConfigRefusalTest : public ConfigTest, public ::testing::WithParamInterface<Refusal> {};
+
+TEST_P(ConfigRefusalTest, SaysWhereWhyAndWhatToDo) {
+  EXPECT_EQ(error_of(minimal_ + GetParam().text), GetParam().error);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Lines, ConfigRefusalTest,
+    ::testing::Values(
+        Refusal{"Typo", "listen:\n  prot: 1\n", "f.yaml:10: listen.prot: is not known; did you mean port?"},
+        Refusal{"SectionTypo", "lisetn:\n  port: 1\n", "f.yaml:9: lisetn: is not known; did you mean listen?"},
+        Refusal{"Misplaced", "max_passes: 1\n",
+                "f.yaml:9: max_passes: is not known; did you mean backfill.max_passes?"},
+        Refusal{"Strange", "log:\n  destination: x\n",
+                "f.yaml:10: log.destination: is not known; known here: format, level"},
+        Refusal{"TablesOwnWildcard", "\"tokens[]\":\n  name: x\n",
+                "f.yaml:9: tokens[]: is not known; did you mean tokens?"},
+        Refusal{"Duplicate", "log:\n  level: info\n  level: debug\n",
+                "f.yaml:11: log.level: is there already, at line 10; keep one"},
+        Refusal{"DuplicateSection", "state:\n  dsn_file: other\n",
+                "f.yaml:9: state: is there already, at line 1; keep one"},
+        Refusal{"NotANumber", "listen:\n  port: http\n",
+                "f.yaml:10: listen.port: 'http' is not a whole number, write 0 to 65535"},
+        Refusal{"Fraction", "listen:\n  port: 1.5\n",
+                "f.yaml:10: listen.port: '1.5' is not a whole number, write 0 to 65535"},
+        Refusal{"TooLarge", "listen:\n  port: 65536\n",
+                "f.yaml:10: listen.port: 65536 is out of range, write 0 to 65535"},
+        Refusal{"FarTooLarge", "listen:\n  port: 99999999999\n",
+                "f.yaml:10: listen.port: 99999999999 is out of range, write 0 to 65535"},
+        Refusal{"TooShort", "execution:\n  lock_timeout: 9ms\n",
+                "f.yaml:10: execution.lock_timeout: 9ms is out of range, write 10ms to 10s"},
+        Refusal{"NoUnit", "gate:\n  soak: 10\n",
+                "f.yaml:10: gate.soak: '10' is not a duration; write 250ms, 10s, 10m, 24h, 7d, 1h30m or PT10M"},
+        Refusal{"NoFlag", "approvals:\n  by_submitter: yes\n",
+                "f.yaml:10: approvals.by_submitter: 'yes' is neither, write true or false"},
+        Refusal{"NoChoice", "log:\n  format: xml\n", "f.yaml:10: log.format: 'xml' is not known, write json or text"},
+        Refusal{"NoValue", "listen:\n  port:\n", "f.yaml:10: listen.port: has no value, write integer: 0 to 65535"},
+        Refusal{"NestedValue", "listen:\n  address: [a]\n",
+                "f.yaml:10: listen.address: must be a single value, write text"},
+        Refusal{"ScalarSection", "listen: 80\n",
+                "f.yaml:9: listen: must hold keys and values, write them indented below it"},
+        Refusal{
+            "NoAddress", "listen:\n  address: localhost\n",
+            "f.yaml:10: listen.address: 'localhost' is not an IP address, write 127.0.0.1, 0.0.0.0, ::1 or one of this "
+            "machine's"},
+        Refusal{"Contradiction", "gate:\n  soak: 1m\n  min_soak: 2m\n",
+                "f.yaml:11: gate.min_soak: is more than gate.soak, lower it or raise gate.soak"},
+        Refusal{"TwoInOrder", "log:\n  level: loud\nlisten:\n  port: -1\n",
+                "f.yaml:10: log.level: 'loud' is not known, write debug, info, warning or error\n"
+                "f.yaml:12: listen.port: -1 is out of range, write 0 to 65535"}),
+    [](const auto& test) { return test.param.name; });
+
+TEST_F(ConfigTest, RefusesWhatIsNotYaml) {
+  EXPECT_THAT(error_of("listen:\n  port: [1\nlog: x\n"), HasSubstr("f.yaml:3: not valid YAML: "));
+  EXPECT_THAT(error_of("- a\n"), HasSubstr("f.yaml:1: the file: must hold keys and values"));
+  EXPECT_EQ(error_of(minimal_ + "---\nlog: {}\n"), "f.yaml:10: a second document begins, keep one");
+  EXPECT_THAT(error_of("&a [*a]\n"), HasSubstr("f.yaml:1: the file: must hold keys and values"));
+}
+
+TEST_F(ConfigTest, SaysWhatIsMissing) {
+  EXPECT_EQ(error_of(""),
+            "f.yaml:1: state.dsn: is there not at all, write either state.dsn_file or state.dsn_env\n"
+            "f.yaml:1: targets: there are none, so no plan could run; add at least one\n"
+            "f.yaml:1: tokens: there are none, so nobody could use the API; add at least one");
+  EXPECT_THAT(error_of("state: {dsn_file: state.dsn, dsn_env: X}\n"), HasSubstr("f.yaml:1: state.dsn: is there twice"));
+}
+
+TEST_F(ConfigTest, RefusesBadTargetNames) {
+  const std::string text = "targets:\n  Main_1: {dsn_file: main.dsn}\n";
+  EXPECT_THAT(error_of(text), HasSubstr("f.yaml:2: targets.Main_1: is not a name, write 1 to 63 of a-z, 0-9 and -"));
+}
+
+TEST_F(ConfigTest, RefusesBadTokens) {
+  write("short", "0123456789\n");
+  write("spaced", "0123456789abcdef 0123456789abcdef\n");
+  const std::string begin = minimal_ + "  - {name: other, role: viewer, token_file: ";
+  EXPECT_THAT(error_of(begin + "short}\n"), HasSubstr("f.yaml:9: tokens[1].token: must be at least 32 printable"));
+  EXPECT_THAT(error_of(begin + "spaced}\n"), HasSubstr("f.yaml:9: tokens[1].token: must be at least 32 printable"));
+  EXPECT_EQ(error_of(begin + "pipeline.token}\n"),
+            "f.yaml:9: tokens[1].token: is the same as that of pipeline, make another");
+  write("good", std::string(40, 'x'));
+  EXPECT_EQ(error_of(begin + "good}\n"), "no error");
+  EXPECT_EQ(error_of(minimal_ + "  - {name: pipeline, role: viewer, token_file: good}\n"),
+            "f.yaml:9: tokens[1].name: 'pipeline' is there already, choose another");
+  EXPECT_EQ(error_of(minimal_ + "  - {name: x, role: root, token_file: good}\n"),
+            "f.yaml:9: tokens[1].role: 'root' is not known, write ci, operator, instance, viewer or admin");
+  EXPECT_EQ(error_of(minimal_ + "  - {name: x, token_file: good}\n"), "f.yaml:9: tokens[1].role: is missing, write it");
+}
+
+TEST_F(ConfigTest, RefusesASecretThatEveryoneCanRead) {
+  fs::permissions(directory_ / "state.dsn", fs::perms::others_read, fs::perm_options::add);
+  EXPECT_EQ(error_of(minimal_), "f.yaml:2: state.dsn_file: state.dsn is readable by every user, run chmod o-rwx on it");
+}
+
+TEST_F(ConfigTest, RefusesAnEmptyOrAbsentSecret) {
+  write("state.dsn", "\n");
+  EXPECT_EQ(error_of(minimal_), "f.yaml:2: state.dsn_file: state.dsn is empty");
+  fs::remove(directory_ / "state.dsn");
+  EXPECT_EQ(error_of(minimal_), "f.yaml:2: state.dsn_file: cannot read state.dsn: No such file or directory");
+}
+
+TEST_F(ConfigTest, ErrorsNeverShowASecret) {
+  write("pipeline.token", "hunter2");
+  fs::permissions(directory_ / "state.dsn", fs::perms::others_read, fs::perm_options::add);
+  EXPECT_THAT(error_of(minimal_), Not(HasSubstr("hunter2")));
+}
+
+TEST_F(ConfigTest, LoadsFilesOnly) {
+  EXPECT_THAT(load(directory_ / "absent").error().message, HasSubstr("cannot read"));
+  EXPECT_THAT(load(directory_).error().message, HasSubstr("cannot read"));
+  write("f.yaml", minimal_);
+  EXPECT_TRUE(load(file()));
+}
+
+TEST_F(ConfigTest, TheExampleSaysTheDefaults) {
+  const Result<Config> config = parse(example(), file());
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->targets.size(), 1U);
+  Draft said{.config = *config, .state = {}, .targets = {{}}, .tokens = {{}}};
+  for (const Key& key : keys()) EXPECT_EQ(value_text(key, said), default_text(key)) << key.path;
+}
+
+// Otherwise the example would be right only because it is not read.
+TEST_F(ConfigTest, TheExampleIsRead) {
+  std::string text = example();
+  const std::string from = "port: 8433";
+  text.replace(text.find(from), from.size(), "port: 1");
+  EXPECT_EQ(parse(text, file())->listen.port, 1);
+}
+
+TEST(ConfigTableTest, DefaultsAreWithinTheirRange) {
+  for (const Key& key : keys()) {
+    if (default_text(key).empty()) continue;
+    Draft draft;
+    const Result<void> stored = store(key, default_text(key), draft);
+    EXPECT_TRUE(stored) << key.path << ": " << stored.error().message;
+  }
+}
+
+TEST(ConfigTableTest, EveryKeyIsExplained) {
+  for (const Key& key : keys()) {
+    EXPECT_TRUE(key.help.ends_with('.') || key.help.ends_with(").")) << key.path;
+    EXPECT_NE(default_text(key).empty(), key.example.empty()) << key.path << ": either a default or an example";
+  }
+}
+
+TEST(ConfigDocumentTest, TheShippedFileIsTheExample) {
+  EXPECT_EQ(contents(fs::path(DIASTOLE_SOURCE_DIR) / "config/diastoled.yaml"), example())
+      << "write it anew with diastoled --config-example";
+}
+
+TEST(ConfigDocumentTest, TheReadmeHoldsTheReference) {
+  const std::string readme = contents(fs::path(DIASTOLE_SOURCE_DIR) / "README.md");
+  const std::string begin = "<!-- config:begin -->\n";
+  const std::size_t from = readme.find(begin);
+  const std::size_t to = readme.find("<!-- config:end -->");
+  ASSERT_NE(from, std::string::npos) << "README.md has no line " << begin;
+  ASSERT_NE(to, std::string::npos) << "README.md has no line <!-- config:end -->";
+  ASSERT_LT(from, to);
+  EXPECT_EQ(readme.substr(from + begin.size(), to - from - begin.size()), reference())
+      << "write it anew with diastoled --config-reference";
+}
+
+}  // namespace
+}  // namespace diastole::config
