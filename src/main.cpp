@@ -47,16 +47,20 @@ Result<config::Config> dev_config(const Arguments& arguments) {
   config.log.format = "text";
   config.approvals.by_submitter = true;
   if (!arguments.listen.empty() && !read_listen(arguments.listen, config)) {
-    return fail(ErrorCode::invalid_argument, "--listen takes 127.0.0.1:PORT or ::1:PORT; --dev asks for no token and is not to be reached from elsewhere");
+    return fail(
+        ErrorCode::invalid_argument,
+        "--listen takes 127.0.0.1:PORT or ::1:PORT; --dev asks for no token and is not to be reached from elsewhere");
   }
   const auto read_duration = [](const std::string& text, const char* option, Milliseconds& out) -> Result<void> {
     if (text.empty()) return {};
     const auto duration = parse_duration(text);
-    if (!duration || duration->count() < 100) return fail(ErrorCode::invalid_argument, fmt::format("{} takes a duration such as 1s", option));
+    if (!duration || duration->count() < 100)
+      return fail(ErrorCode::invalid_argument, fmt::format("{} takes a duration such as 1s", option));
     out = *duration;
     return {};
   };
-  if (auto read = read_duration(arguments.heartbeat, "--heartbeat", config.fleet.heartbeat); !read) return std::unexpected(read.error());
+  if (auto read = read_duration(arguments.heartbeat, "--heartbeat", config.fleet.heartbeat); !read)
+    return std::unexpected(read.error());
   if (auto read = read_duration(arguments.suspect_after, "--suspect-after", config.fleet.suspect_after); !read) {
     return std::unexpected(read.error());
   }
@@ -90,19 +94,25 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App cli{"diastoled takes PostgreSQL migration plans through expand, backfill and contract, and contracts only once every\n"
-               "instance of the applications runs the new code."};
+  CLI::App cli{
+      "diastoled takes PostgreSQL migration plans through expand, backfill and contract, and contracts only once "
+      "every\n"
+      "instance of the applications runs the new code."};
   Arguments arguments;
   cli.add_option("--config", arguments.config_file, "the configuration, a YAML file");
   cli.add_flag("--check-config", arguments.check_config, "check the file given with --config and exit");
   cli.add_flag("--config-reference", arguments.reference, "print every configuration key as a Markdown table and exit");
   cli.add_flag("--config-example", arguments.example, "print a configuration file that says the defaults and exit");
-  cli.add_flag("--dev", arguments.dev,
-               "run with a private PostgreSQL of its own, as state database and as target 'main'; loopback only, no tokens");
+  cli.add_flag(
+      "--dev", arguments.dev,
+      "run with a private PostgreSQL of its own, as state database and as target 'main'; loopback only, no tokens");
   cli.add_option("--data", arguments.data_dir, "with --dev: where that PostgreSQL is kept (default: gone at exit)");
-  cli.add_option("--listen", arguments.listen, "with --dev: 127.0.0.1:PORT; port 0 is any free one (default 127.0.0.1:8433)");
-  cli.add_option("--heartbeat", arguments.heartbeat, "with --dev: how often instances are asked to report (default 10s)");
-  cli.add_option("--suspect-after", arguments.suspect_after, "with --dev: when a silent instance is unknown (default 40s)");
+  cli.add_option("--listen", arguments.listen,
+                 "with --dev: 127.0.0.1:PORT; port 0 is any free one (default 127.0.0.1:8433)");
+  cli.add_option("--heartbeat", arguments.heartbeat,
+                 "with --dev: how often instances are asked to report (default 10s)");
+  cli.add_option("--suspect-after", arguments.suspect_after,
+                 "with --dev: when a silent instance is unknown (default 40s)");
   cli.set_version_flag("--version", std::string("diastoled ") + DIASTOLE_VERSION);
   CLI11_PARSE(cli, argc, argv);
   try {

@@ -114,8 +114,7 @@ void block_stop_signals() {
 
 class Daemon::Impl {
  public:
-  Impl(config::Config config, bool dev)
-      : config_(std::move(config)), dev_(dev), log_(make_log(config_)) {}
+  Impl(config::Config config, bool dev) : config_(std::move(config)), dev_(dev), log_(make_log(config_)) {}
   ~Impl() { stop(); }
 
   Result<void> start(const std::optional<DevOptions>& dev) {
@@ -137,7 +136,8 @@ class Daemon::Impl {
     }
     journal_ = std::make_unique<engine::Journal>(*plans_, *lease_, clock_, *log_);
     fleet_ = std::make_unique<engine::FleetRegistry>(
-        *instances_, clock_, engine::FleetSettings{.heartbeat = config_.fleet.heartbeat, .suspect_after = config_.fleet.suspect_after});
+        *instances_, clock_,
+        engine::FleetSettings{.heartbeat = config_.fleet.heartbeat, .suspect_after = config_.fleet.suspect_after});
     if (auto loaded = fleet_->load(); !loaded) return loaded;
     reconciler_ = std::make_unique<engine::Reconciler>(*journal_, *fleet_, std::move(targets), *lease_, clock_, *log_,
                                                        engine_settings(config_));
@@ -153,7 +153,8 @@ class Daemon::Impl {
     reconciler_->start();
     server_->start();
     upkeep_ = std::jthread([this](const std::stop_token& stop) { keep_up(stop); });
-    log_->info("ready", {{"version", DIASTOLE_VERSION}, {"url", url()}, {"epoch", fmt::to_string(lease_->epoch().value)}});
+    log_->info("ready",
+               {{"version", DIASTOLE_VERSION}, {"url", url()}, {"epoch", fmt::to_string(lease_->epoch().value)}});
     systemd::ready();
     return {};
   }
@@ -179,13 +180,15 @@ class Daemon::Impl {
 
   [[nodiscard]] std::string url() const {
     const bool v6 = config_.listen.address.find(':') != std::string::npos;
-    return fmt::format("http://{}:{}", v6 ? "[" + config_.listen.address + "]" : config_.listen.address, server_->port());
+    return fmt::format("http://{}:{}", v6 ? "[" + config_.listen.address + "]" : config_.listen.address,
+                       server_->port());
   }
   [[nodiscard]] std::string dev_dsn() const { return cluster_ ? cluster_->dsn() : ""; }
 
  private:
   Result<void> start_cluster(const DevOptions& dev) {
-    auto cluster = postgres::EmbeddedCluster::start({.data_dir = dev.data_dir, .settings = {{"max_prepared_transactions", "10"}}});
+    auto cluster =
+        postgres::EmbeddedCluster::start({.data_dir = dev.data_dir, .settings = {{"max_prepared_transactions", "10"}}});
     if (!cluster) return std::unexpected(cluster.error());
     cluster_ = std::move(*cluster);
     config_.state_dsn = config::Secret(cluster_->dsn());
@@ -198,7 +201,8 @@ class Daemon::Impl {
     while (true) {
       const auto epoch = lease_->acquire(holder_name());
       if (epoch) return {};
-      if (epoch.error().code != ErrorCode::conflict || clock_.now().mono >= until) return std::unexpected(epoch.error());
+      if (epoch.error().code != ErrorCode::conflict || clock_.now().mono >= until)
+        return std::unexpected(epoch.error());
       std::this_thread::sleep_for(Milliseconds{250});
     }
   }
@@ -261,7 +265,8 @@ class Daemon::Impl {
     plans_.reset();
     state_.reset();
     if (cluster_) {
-      if (auto ended = cluster_->stop(); !ended) log_->error("PostgreSQL did not stop in order", {{"error", ended.error().message}});
+      if (auto ended = cluster_->stop(); !ended)
+        log_->error("PostgreSQL did not stop in order", {{"error", ended.error().message}});
     }
     log_->info("stopped");
   }
@@ -294,8 +299,14 @@ Result<std::unique_ptr<Daemon>> Daemon::start(config::Config config, const std::
   return std::unique_ptr<Daemon>(new Daemon(std::move(impl)));
 }
 
-std::string Daemon::url() const { return impl_->url(); }
-std::string Daemon::dev_dsn() const { return impl_->dev_dsn(); }
-void Daemon::run() { impl_->run(); }
+std::string Daemon::url() const {
+  return impl_->url();
+}
+std::string Daemon::dev_dsn() const {
+  return impl_->dev_dsn();
+}
+void Daemon::run() {
+  impl_->run();
+}
 
 }  // namespace diastole::app

@@ -93,8 +93,8 @@ Result<WallTime> parse_rfc3339(std::string_view text) {
     }
     return value;
   };
-  if (text.size() < 20 || text.back() != 'Z' || text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' ||
-      text[16] != ':') {
+  if (text.size() < 20 || text.back() != 'Z' || text[4] != '-' || text[7] != '-' || text[10] != 'T' ||
+      text[13] != ':' || text[16] != ':') {
     return bad();
   }
   const auto year = field(0, 4), month = field(5, 2), day = field(8, 2);

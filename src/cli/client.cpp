@@ -11,8 +11,10 @@ using nlohmann::json;
 Result<Client> Client::make(const std::string& url, std::string token) {
   constexpr std::string_view kScheme = "http://";
   const auto bad = [&] {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("'{}' is no address of a daemon; write http://HOST:PORT (TLS ends at a proxy beside the daemon)", url));
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("'{}' is no address of a daemon; write http://HOST:PORT (TLS ends at a proxy beside the daemon)",
+                    url));
   };
   if (!url.starts_with(kScheme)) return bad();
   auto rest = url.substr(kScheme.size());
@@ -24,7 +26,8 @@ Result<Client> Client::make(const std::string& url, std::string token) {
   const auto [stop, error] = std::from_chars(rest.data() + colon + 1, end, client.port_);
   if (error != std::errc{} || stop != end) return bad();
   client.host_ = rest.substr(0, colon);
-  if (client.host_.starts_with('[') && client.host_.ends_with(']')) client.host_ = client.host_.substr(1, client.host_.size() - 2);
+  if (client.host_.starts_with('[') && client.host_.ends_with(']'))
+    client.host_ = client.host_.substr(1, client.host_.size() - 2);
   client.token_ = std::move(token);
   return client;
 }
@@ -37,8 +40,8 @@ http::ClientRequest Client::request(const std::string& method, const std::string
   return out;
 }
 
-Result<Client::Answer> Client::call(const std::string& method, const std::string& target, const json* body, const std::string& if_match,
-                                    std::chrono::milliseconds timeout) const {
+Result<Client::Answer> Client::call(const std::string& method, const std::string& target, const json* body,
+                                    const std::string& if_match, std::chrono::milliseconds timeout) const {
   auto out = request(method, target);
   out.timeout = timeout;
   if (body) {
@@ -77,7 +80,8 @@ Result<Client::Answer> Client::events(const std::string& plan, std::int64_t afte
 std::string encode(const std::string& segment) {
   std::string out;
   for (const char c : segment) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+    const bool plain =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
     out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
   }
   return out;

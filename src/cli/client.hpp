@@ -30,8 +30,9 @@ class Client {
     [[nodiscard]] bool ok() const { return status >= 200 && status < 300; }
   };
   // unavailable where there is no answer.
-  [[nodiscard]] Result<Answer> call(const std::string& method, const std::string& target, const nlohmann::json* body = nullptr,
-                                    const std::string& if_match = {}, std::chrono::milliseconds timeout = std::chrono::seconds{30}) const;
+  [[nodiscard]] Result<Answer> call(const std::string& method, const std::string& target,
+                                    const nlohmann::json* body = nullptr, const std::string& if_match = {},
+                                    std::chrono::milliseconds timeout = std::chrono::seconds{30}) const;
   // Events of a plan after `after`, each as JSON, until `on_event` returns false or the stream ends.
   [[nodiscard]] Result<Answer> events(const std::string& plan, std::int64_t after,
                                       const std::function<bool(const nlohmann::json&)>& on_event) const;

@@ -46,7 +46,8 @@ Result<std::string> token(const Arguments& arguments) {
   }
   std::ifstream in(arguments.token_file);
   std::string out;
-  if (!std::getline(in, out)) return fail(ErrorCode::invalid_argument, "cannot read a token from " + arguments.token_file);
+  if (!std::getline(in, out))
+    return fail(ErrorCode::invalid_argument, "cannot read a token from " + arguments.token_file);
   return out;
 }
 
@@ -110,7 +111,8 @@ class Commands {
     if (!time) return complain(time.error().message, kUsage);
     const auto end = std::chrono::steady_clock::now() + *time;
     while (true) {
-      const auto left = std::max(Milliseconds{0}, std::chrono::floor<Milliseconds>(end - std::chrono::steady_clock::now()));
+      const auto left =
+          std::max(Milliseconds{0}, std::chrono::floor<Milliseconds>(end - std::chrono::steady_clock::now()));
       const auto slice = std::min(left, Milliseconds{60'000});
       const auto target = fmt::format("{}?until={}&wait={}ms", plan_target(), encode(a_.until), slice.count());
       const auto answer = client_.call("GET", target, nullptr, {}, slice + std::chrono::seconds{30});
@@ -156,7 +158,8 @@ class Commands {
       for (const auto& service : body.at("services")) {
         for (const auto& version : service.at("versions")) {
           out += fmt::format("{:<24} {:<16} {} live, {} silent\n", service.at("service").get<std::string>(),
-                             version.at("version").get<std::string>(), version.at("live").dump(), version.at("silent").dump());
+                             version.at("version").get<std::string>(), version.at("live").dump(),
+                             version.at("silent").dump());
         }
       }
       return out.empty() ? std::string("no instance has reported\n") : out;
@@ -166,15 +169,18 @@ class Commands {
     return with(client_.call("GET", "/v1/services/" + encode(a_.service) + "/instances"), [](const json& body) {
       std::string out;
       for (const auto& instance : body.at("instances")) {
-        out += fmt::format("{:<32} {:<16} {:<8} {}\n", instance.at("instance").get<std::string>(), instance.at("version").get<std::string>(),
-                           instance.at("state").get<std::string>(), instance.at("last_seen").get<std::string>());
+        out += fmt::format("{:<32} {:<16} {:<8} {}\n", instance.at("instance").get<std::string>(),
+                           instance.at("version").get<std::string>(), instance.at("state").get<std::string>(),
+                           instance.at("last_seen").get<std::string>());
       }
       return out;
     });
   }
   int decommission() {
-    const auto target = fmt::format("/v1/services/{}/instances/{}?reason={}", encode(a_.service), encode(a_.instance), encode(a_.text));
-    return with(client_.call("DELETE", target), [&](const json&) { return fmt::format("{} {} is gone\n", a_.service, a_.instance); });
+    const auto target =
+        fmt::format("/v1/services/{}/instances/{}?reason={}", encode(a_.service), encode(a_.instance), encode(a_.text));
+    return with(client_.call("DELETE", target),
+                [&](const json&) { return fmt::format("{} {} is gone\n", a_.service, a_.instance); });
   }
 
  private:
@@ -200,9 +206,11 @@ class Commands {
     const auto file = read_plan(a_.file);
     if (!file) return complain(file.error().message, kUsage);
     const auto answer = client_.call("POST", target, &file->document);
-    if (answer && !answer->ok() && !a_.as_json) return complain(show_problem(answer->body, a_.file, file->text), kRefused);
+    if (answer && !answer->ok() && !a_.as_json)
+      return complain(show_problem(answer->body, a_.file, file->text), kRefused);
     return with(answer, [&](const json& body) {
-      const auto findings = body.contains("findings") ? show_findings(body["findings"], a_.file, file->text) : std::string();
+      const auto findings =
+          body.contains("findings") ? show_findings(body["findings"], a_.file, file->text) : std::string();
       return findings + body.at("id").get<std::string>() + '\n';
     });
   }
@@ -218,7 +226,9 @@ class Commands {
       return present == core::Stage::aborted && wanted == core::Stage::aborted ? kOk : kRefused;
     }
     if (wanted && present && present != core::Stage::aborting && *present >= *wanted) {
-      print(plan, [](const json& body) { return fmt::format("{} is {}\n", body.at("id").get<std::string>(), body.at("state").get<std::string>()); });
+      print(plan, [](const json& body) {
+        return fmt::format("{} is {}\n", body.at("id").get<std::string>(), body.at("state").get<std::string>());
+      });
       return kOk;
     }
     return std::nullopt;
@@ -231,10 +241,13 @@ class Commands {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App cli{"Talks to diastoled: submits plans, follows them, approves their phases.\n"
-               "Exit status: 0 done, 1 refused or failed, 2 wrong usage or file, 3 no answer, 4 time is up."};
+  CLI::App cli{
+      "Talks to diastoled: submits plans, follows them, approves their phases.\n"
+      "Exit status: 0 done, 1 refused or failed, 2 wrong usage or file, 3 no answer, 4 time is up."};
   Arguments a;
-  cli.add_option("--server", a.server, "http://HOST:PORT of the daemon")->envname("DIASTOLE_SERVER")->capture_default_str();
+  cli.add_option("--server", a.server, "http://HOST:PORT of the daemon")
+      ->envname("DIASTOLE_SERVER")
+      ->capture_default_str();
   cli.add_option("--token-file", a.token_file, "a file with the token (default: the environment's DIASTOLE_TOKEN)");
   cli.add_flag("--json", a.as_json, "print what the daemon answers");
   cli.set_version_flag("--version", std::string("diastole ") + DIASTOLE_VERSION);
@@ -253,16 +266,22 @@ int main(int argc, char** argv) {
     return command;
   };
   const char* file_help = "the plan, YAML or (.json) JSON; - reads standard input";
-  add("submit", "submit a plan", [](Commands& c) { return c.submit(); })->add_option("file", a.file, file_help)->required();
-  add("check", "say what submitting a plan would", [](Commands& c) { return c.check(); })->add_option("file", a.file, file_help)->required();
+  add("submit", "submit a plan", [](Commands& c) { return c.submit(); })
+      ->add_option("file", a.file, file_help)
+      ->required();
+  add("check", "say what submitting a plan would", [](Commands& c) { return c.check(); })
+      ->add_option("file", a.file, file_help)
+      ->required();
   add("list", "all plans", [](Commands& c) { return c.list(); });
   add_for_plan("show", "a plan, its steps and why it waits", [](Commands& c) { return c.show(); });
   add_for_plan("gate", "the version gate and every reason", [](Commands& c) { return c.gate(); });
   add_for_plan("watch", "follow a plan's events until it is over", [](Commands& c) { return c.watch(); });
   auto* wait = add_for_plan("wait", "wait for a milestone", [](Commands& c) { return c.wait(); });
-  wait->add_option("--until", a.until, "expanded, backfilled, completed, …")->capture_default_str()->check([](const std::string& text) {
-    return core::stage_from(text) ? std::string() : "'" + text + "' is no stage of a plan";
-  });
+  wait->add_option("--until", a.until, "expanded, backfilled, completed, …")
+      ->capture_default_str()
+      ->check([](const std::string& text) {
+        return core::stage_from(text) ? std::string() : "'" + text + "' is no stage of a plan";
+      });
   wait->add_option("--timeout", a.timeout, "how long at the most")->capture_default_str();
   auto* approve = add_for_plan("approve", "approve a phase", [](Commands& c) { return c.approve(); });
   approve->add_option("phase", a.phase, "expand, backfill or contract")->required();
@@ -270,11 +289,15 @@ int main(int argc, char** argv) {
   for (const char* verb : {"pause", "resume", "retry"}) {
     add_for_plan(verb, (std::string(verb) + " a plan").c_str(), [verb](Commands& c) { return c.change(verb); });
   }
-  add_for_plan("abort", "abort a plan: undo what has run", [](Commands& c) { return c.change("abort"); })
-      ->add_option("--reason", a.text, "kept with the abort");
+  add_for_plan("abort", "abort a plan: undo what has run", [](Commands& c) {
+    return c.change("abort");
+  })->add_option("--reason", a.text, "kept with the abort");
   add("services", "which versions are running", [](Commands& c) { return c.services(); });
-  add("instances", "the instances of a service", [](Commands& c) { return c.instances(); })->add_option("service", a.service)->required();
-  auto* gone = add("decommission", "say that an instance is gone for good", [](Commands& c) { return c.decommission(); });
+  add("instances", "the instances of a service", [](Commands& c) { return c.instances(); })
+      ->add_option("service", a.service)
+      ->required();
+  auto* gone =
+      add("decommission", "say that an instance is gone for good", [](Commands& c) { return c.decommission(); });
   gone->add_option("service", a.service)->required();
   gone->add_option("instance", a.instance)->required();
   gone->add_option("--reason", a.text, "why you know")->required();

@@ -33,7 +33,8 @@ std::string progress(const json& p) {
   const auto rows = integer(p, "rows");
   const auto total = integer(p, "rows_total");
   std::string out = fmt::format("{} rows", rows);
-  if (total > 0) out = fmt::format("{} of about {} rows ({} %)", rows, total, std::min<std::int64_t>(100, rows * 100 / total));
+  if (total > 0)
+    out = fmt::format("{} of about {} rows ({} %)", rows, total, std::min<std::int64_t>(100, rows * 100 / total));
   out += fmt::format(", {} changed", integer(p, "rows_changed"));
   if (const auto rate = p.value("rows_per_second", 0.0); rate > 0) out += fmt::format(", {:.0f} rows/s", rate);
   if (p.contains("eta_ms")) out += ", " + duration(integer(p, "eta_ms")) + " left";
@@ -44,8 +45,9 @@ std::string progress(const json& p) {
 std::string blockers(const json& event) {
   std::string out;
   for (const auto& blocker : event.value("blockers", json::array())) {
-    out += fmt::format("{}pid {} ({}, {}, for {}): {}", out.empty() ? "" : "; ", integer(blocker, "pid"), text(blocker, "application"),
-                       text(blocker, "state"), duration(integer(blocker, "age_ms")), text(blocker, "query"));
+    out += fmt::format("{}pid {} ({}, {}, for {}): {}", out.empty() ? "" : "; ", integer(blocker, "pid"),
+                       text(blocker, "application"), text(blocker, "state"), duration(integer(blocker, "age_ms")),
+                       text(blocker, "query"));
   }
   return out.empty() ? "nobody was seen holding it" : out;
 }
@@ -66,7 +68,8 @@ std::string failure(const json& f) {
 std::string reasons(const json& list) {
   std::string out;
   for (const auto& reason : list) {
-    out += fmt::format("  - {}: {}\n      clears with: {}\n", text(reason, "kind"), text(reason, "message"), text(reason, "clears"));
+    out += fmt::format("  - {}: {}\n      clears with: {}\n", text(reason, "kind"), text(reason, "message"),
+                       text(reason, "clears"));
     if (!text(reason, "query").empty()) out += fmt::format("      query: {}\n", text(reason, "query"));
   }
   return out;
@@ -75,7 +78,8 @@ std::string reasons(const json& list) {
 std::string place(const std::string& file, const std::string& yaml, const std::string& path) {
   if (yaml.empty()) return path.empty() ? "" : path + ": ";
   const int line = codec::line_of(yaml, path);
-  return line > 0 ? fmt::format("{}:{}: {}{}", file, line, path, path.empty() ? "" : ": ") : fmt::format("{}: {}: ", file, path);
+  return line > 0 ? fmt::format("{}:{}: {}{}", file, line, path, path.empty() ? "" : ": ")
+                  : fmt::format("{}: {}: ", file, path);
 }
 
 std::string event_text(const json& e) {
@@ -87,21 +91,32 @@ std::string event_text(const json& e) {
   if (kind == "phase_finished") return text(e, "phase") + " is done";
   if (kind == "step_started") return fmt::format("  {}: attempt {}", step, integer(e, "attempt"));
   if (kind == "step_progressed") return fmt::format("  {}: {}", step, progress(e.value("progress", json::object())));
-  if (kind == "lock_waited") return fmt::format("  {}: lock not granted, again in {}; {}", step, duration(integer(e, "retry_in_ms")), blockers(e));
+  if (kind == "lock_waited")
+    return fmt::format("  {}: lock not granted, again in {}; {}", step, duration(integer(e, "retry_in_ms")),
+                       blockers(e));
   if (kind == "step_finished") {
     const auto note = text(e, "note");
     const auto rows = integer(e, "rows");
-    return fmt::format("  {}: done in {}{}{}", step, duration(integer(e, "duration_ms")), rows > 0 ? fmt::format(", {} rows", rows) : "",
-                       note.empty() ? "" : " (" + note + ")");
+    return fmt::format("  {}: done in {}{}{}", step, duration(integer(e, "duration_ms")),
+                       rows > 0 ? fmt::format(", {} rows", rows) : "", note.empty() ? "" : " (" + note + ")");
   }
-  if (kind == "step_failed" || kind == "undo_failed") return fmt::format("  {}: FAILED: {}", step, failure(e.value("failure", json::object())));
-  if (kind == "step_interrupted" || kind == "undo_interrupted") return fmt::format("  {}: interrupted: {}", step, text(e, "why"));
+  if (kind == "step_failed" || kind == "undo_failed")
+    return fmt::format("  {}: FAILED: {}", step, failure(e.value("failure", json::object())));
+  if (kind == "step_interrupted" || kind == "undo_interrupted")
+    return fmt::format("  {}: interrupted: {}", step, text(e, "why"));
   if (kind == "plan_paused" || kind == "plan_resumed" || kind == "retry_requested") {
-    return fmt::format("{} by {}", kind == "plan_paused" ? "paused" : kind == "plan_resumed" ? "resumed" : "retry asked for", text(e, "by"));
+    return fmt::format("{} by {}",
+                       kind == "plan_paused"    ? "paused"
+                       : kind == "plan_resumed" ? "resumed"
+                                                : "retry asked for",
+                       text(e, "by"));
   }
-  if (kind == "abort_requested") return fmt::format("abort asked for by {}{}", text(e, "by"), text(e, "reason").empty() ? "" : ": " + text(e, "reason"));
+  if (kind == "abort_requested")
+    return fmt::format("abort asked for by {}{}", text(e, "by"),
+                       text(e, "reason").empty() ? "" : ": " + text(e, "reason"));
   if (kind == "undo_started") return fmt::format("  {}: undoing", step);
-  if (kind == "undo_finished") return fmt::format("  {}: undone{}", step, text(e, "note").empty() ? "" : " (" + text(e, "note") + ")");
+  if (kind == "undo_finished")
+    return fmt::format("  {}: undone{}", step, text(e, "note").empty() ? "" : " (" + text(e, "note") + ")");
   if (kind == "plan_aborted") return "aborted";
   if (kind == "plan_waits") {
     const auto& list = e.value("reasons", json::array());
@@ -118,27 +133,33 @@ std::string event_text(const json& e) {
 std::string show_plan(const json& plan) {
   std::string out = fmt::format("{}  {}  ({})\n", text(plan, "id"), text(plan, "state"), text(plan, "stage"));
   if (!text(plan, "summary").empty()) out += fmt::format("  {}\n", text(plan, "summary"));
-  out += fmt::format("  {}, submitted by {} at {}\n", text(plan, "hash"), text(plan, "submitted_by"), text(plan, "submitted_at"));
+  out += fmt::format("  {}, submitted by {} at {}\n", text(plan, "hash"), text(plan, "submitted_by"),
+                     text(plan, "submitted_at"));
   std::string phase;
   for (const auto& step : plan.value("steps", json::array())) {
     if (text(step, "phase") != phase) {
       phase = text(step, "phase");
       const auto& approvals = plan.at("approvals").at(phase);
       const auto needed = integer(approvals, "needed");
-      out += fmt::format("{}{}\n", phase, needed > 0 ? fmt::format("  ({} of {} approvals)", approvals.at("given").size(), needed) : "");
+      out += fmt::format("{}{}\n", phase,
+                         needed > 0 ? fmt::format("  ({} of {} approvals)", approvals.at("given").size(), needed) : "");
     }
     out += fmt::format("  {:<11} {:<24} {}\n", text(step, "status"), text(step, "id"), text(step, "lock"));
-    for (const auto& sql : step.value("sql", json::array())) out += fmt::format("              {}\n", sql.get<std::string>());
+    for (const auto& sql : step.value("sql", json::array()))
+      out += fmt::format("              {}\n", sql.get<std::string>());
     if (step.contains("progress")) out += fmt::format("              {}\n", progress(step["progress"]));
     if (step.contains("failure")) out += fmt::format("    {}\n", failure(step["failure"]));
     for (const auto& finding : step.value("findings", json::array())) {
-      out += fmt::format("              {} {}: {}{}\n", text(finding, "severity"), text(finding, "rule"), text(finding, "message"),
-                         text(finding, "allowed_because").empty() ? "" : " (allowed: " + text(finding, "allowed_because") + ")");
+      out += fmt::format(
+          "              {} {}: {}{}\n", text(finding, "severity"), text(finding, "rule"), text(finding, "message"),
+          text(finding, "allowed_because").empty() ? "" : " (allowed: " + text(finding, "allowed_because") + ")");
     }
   }
-  if (const auto& waiting = plan.value("waiting", json::array()); !waiting.empty()) out += "waits for\n" + reasons(waiting);
+  if (const auto& waiting = plan.value("waiting", json::array()); !waiting.empty())
+    out += "waits for\n" + reasons(waiting);
   std::string ways;
-  for (const auto& way : plan.value("ways_on", json::array())) ways += (ways.empty() ? "" : ", ") + way.get<std::string>();
+  for (const auto& way : plan.value("ways_on", json::array()))
+    ways += (ways.empty() ? "" : ", ") + way.get<std::string>();
   if (!ways.empty()) out += "you can: " + ways + "\n";
   return out;
 }
@@ -146,8 +167,9 @@ std::string show_plan(const json& plan) {
 std::string show_gate(const json& gate) {
   std::string out = fmt::format("gate: {}\n", text(gate, "state"));
   for (const auto& service : gate.value("services", json::array())) {
-    out += fmt::format("  {} needs {} on at least {}: {} new, {} old, {} unknown\n", text(service, "service"), text(service, "required"),
-                       integer(service, "min_instances"), integer(service, "new"), integer(service, "old"), integer(service, "unknown"));
+    out += fmt::format("  {} needs {} on at least {}: {} new, {} old, {} unknown\n", text(service, "service"),
+                       text(service, "required"), integer(service, "min_instances"), integer(service, "new"),
+                       integer(service, "old"), integer(service, "unknown"));
   }
   return out + reasons(gate.value("reasons", json::array()));
 }
@@ -163,8 +185,9 @@ std::string show_findings(const json& findings, const std::string& file, const s
   std::string out;
   for (const auto& finding : findings) {
     const auto allowed = text(finding, "allowed_because");
-    out += fmt::format("{}{}: {}: {}{}\n", place(file, yaml, text(finding, "path")), text(finding, "severity"), text(finding, "rule"),
-                       text(finding, "message"), allowed.empty() ? "" : " (allowed: " + allowed + ")");
+    out += fmt::format("{}{}: {}: {}{}\n", place(file, yaml, text(finding, "path")), text(finding, "severity"),
+                       text(finding, "rule"), text(finding, "message"),
+                       allowed.empty() ? "" : " (allowed: " + allowed + ")");
     if (!text(finding, "safe_form").empty()) out += fmt::format("    safe form: {}\n", text(finding, "safe_form"));
   }
   return out;

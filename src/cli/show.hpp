@@ -9,8 +9,10 @@ namespace diastole::cli {
 [[nodiscard]] std::string show_plan(const nlohmann::json& plan);
 [[nodiscard]] std::string show_gate(const nlohmann::json& gate);
 [[nodiscard]] std::string show_event(const nlohmann::json& event);  // one line; empty where there is nothing to say
-[[nodiscard]] std::string show_findings(const nlohmann::json& findings, const std::string& file, const std::string& yaml);
+[[nodiscard]] std::string show_findings(const nlohmann::json& findings, const std::string& file,
+                                        const std::string& yaml);
 // A problem document; `file` and `yaml`, where given, turn its paths into lines.
-[[nodiscard]] std::string show_problem(const nlohmann::json& problem, const std::string& file = {}, const std::string& yaml = {});
+[[nodiscard]] std::string show_problem(const nlohmann::json& problem, const std::string& file = {},
+                                       const std::string& yaml = {});
 
 }  // namespace diastole::cli

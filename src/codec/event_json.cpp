@@ -12,8 +12,12 @@ struct Overloaded : Ts... {
   using Ts::operator()...;
 };
 
-StepId step_id(const json& in) { return StepId(in.at("step").get<std::string>()); }
-std::string by(const json& in) { return in.at("by").get<std::string>(); }
+StepId step_id(const json& in) {
+  return StepId(in.at("step").get<std::string>());
+}
+std::string by(const json& in) {
+  return in.at("by").get<std::string>();
+}
 Applied applied(const json& in) {
   return required(applied_from(in.at("applied").get_ref<const std::string&>()), in.at("applied"));
 }
@@ -22,20 +26,24 @@ Event event_from(std::string_view kind, const json& in) {
   using Reader = Event (*)(const json&);
   static const std::map<std::string_view, Reader> kReaders{
       {"plan_submitted", [](const json& j) -> Event { return PlanSubmitted{plan_from(j.at("plan")), by(j)}; }},
-      {"phase_approved", [](const json& j) -> Event { return PhaseApproved{phase_of(j), by(j), take<std::string>(j, "note")}; }},
+      {"phase_approved",
+       [](const json& j) -> Event { return PhaseApproved{phase_of(j), by(j), take<std::string>(j, "note")}; }},
       {"phase_started", [](const json& j) -> Event { return PhaseStarted{phase_of(j), take<bool>(j, "gate_open")}; }},
       {"phase_finished", [](const json& j) -> Event { return PhaseFinished{phase_of(j)}; }},
       {"step_started", [](const json& j) -> Event { return StepStarted{step_id(j), j.at("attempt").get<int>()}; }},
-      {"step_progressed", [](const json& j) -> Event { return StepProgressed{step_id(j), progress_from(j.at("progress"))}; }},
+      {"step_progressed",
+       [](const json& j) -> Event { return StepProgressed{step_id(j), progress_from(j.at("progress"))}; }},
       {"lock_waited",
        [](const json& j) -> Event {
          return LockWaited{step_id(j), j.at("attempt").get<int>(), take_ms(j, "retry_in_ms"), blockers_from(j)};
        }},
       {"step_finished",
        [](const json& j) -> Event {
-         return StepFinished{step_id(j), take<std::int64_t>(j, "rows"), take_ms(j, "duration_ms"), take<std::string>(j, "note")};
+         return StepFinished{step_id(j), take<std::int64_t>(j, "rows"), take_ms(j, "duration_ms"),
+                             take<std::string>(j, "note")};
        }},
-      {"step_failed", [](const json& j) -> Event { return StepFailed{step_id(j), applied(j), failure_from(j.at("failure"))}; }},
+      {"step_failed",
+       [](const json& j) -> Event { return StepFailed{step_id(j), applied(j), failure_from(j.at("failure"))}; }},
       {"step_interrupted",
        [](const json& j) -> Event { return StepInterrupted{step_id(j), applied(j), take<std::string>(j, "why")}; }},
       {"plan_paused", [](const json& j) -> Event { return PlanPaused{by(j)}; }},
@@ -45,7 +53,8 @@ Event event_from(std::string_view kind, const json& in) {
       {"undo_started", [](const json& j) -> Event { return UndoStarted{step_id(j)}; }},
       {"undo_finished", [](const json& j) -> Event { return UndoFinished{step_id(j), take<std::string>(j, "note")}; }},
       {"undo_failed", [](const json& j) -> Event { return UndoFailed{step_id(j), failure_from(j.at("failure"))}; }},
-      {"undo_interrupted", [](const json& j) -> Event { return UndoInterrupted{step_id(j), take<std::string>(j, "why")}; }},
+      {"undo_interrupted",
+       [](const json& j) -> Event { return UndoInterrupted{step_id(j), take<std::string>(j, "why")}; }},
       {"plan_aborted", [](const json&) -> Event { return PlanAborted{}; }},
       {"plan_waits", [](const json& j) -> Event { return PlanWaits{list_from<Reason>(j, "reasons", reason_from)}; }},
   };

@@ -46,7 +46,8 @@ class DocumentReader {
 
   std::expected<core::Plan, std::vector<Error>> read(const json& document) {
     core::Plan plan;
-    if (object(document, "", {"plan", "target", "summary", "fleet", "expand", "backfill", "contract", "approvals", "gate"})) {
+    if (object(document, "",
+               {"plan", "target", "summary", "fleet", "expand", "backfill", "contract", "approvals", "gate"})) {
       plan.name = name(document, "", "plan");
       plan.target = TargetName(name(document, "", "target"));
       plan.id = PlanId(plan.target.str() + "." + plan.name);
@@ -182,7 +183,8 @@ class DocumentReader {
       step.phase = phase;
       step.path = fmt::format("/{}/{}", key, i);
       const auto& entry = (*entries)[i];
-      if (phase == Phase::backfill ? read_backfill(plan, step, entry) : read_step(step, entry)) plan.steps.push_back(std::move(step));
+      if (phase == Phase::backfill ? read_backfill(plan, step, entry) : read_step(step, entry))
+        plan.steps.push_back(std::move(step));
     }
   }
 
@@ -211,7 +213,9 @@ class DocumentReader {
     const auto undo = entry.find("undo");
     if (undo == entry.end()) {
       if (required) {
-        error(path, "write the SQL that takes this step back when the plan is aborted, or undo: { none: <why nothing is needed> }");
+        error(path,
+              "write the SQL that takes this step back when the plan is aborted, or undo: { none: <why nothing is "
+              "needed> }");
       }
       return;
     }
@@ -234,7 +238,8 @@ class DocumentReader {
   }
 
   bool read_backfill(const core::Plan& plan, Step& step, const json& entry) {
-    if (!object(entry, step.path, {"id", "table", "set", "where", "needs", "verify", "batch_rows", "undo", "statement_timeout"})) {
+    if (!object(entry, step.path,
+                {"id", "table", "set", "where", "needs", "verify", "batch_rows", "undo", "statement_timeout"})) {
       return false;
     }
     step.id = StepId(name(entry, step.path, "id"));
@@ -250,13 +255,16 @@ class DocumentReader {
     if (const auto set = entry.find("set"); set == entry.end() || !set->is_object() || set->empty()) {
       error(set_path, "expected a mapping of column to SQL expression, e.g. { display_name: name }");
     } else {
-      for (const auto& [column, unused] : set->items()) backfill.set.emplace_back(column, text(*set, set_path, column, true));
+      for (const auto& [column, unused] : set->items())
+        backfill.set.emplace_back(column, text(*set, set_path, column, true));
     }
-    if (const auto needs = entry.find("needs"); needs != entry.end()) read_needs(plan, backfill, *needs, step.path + "/needs");
+    if (const auto needs = entry.find("needs"); needs != entry.end())
+      read_needs(plan, backfill, *needs, step.path + "/needs");
     step.statement_timeout = duration(entry, step.path, "statement_timeout");
     step.backfill = std::move(backfill);
     read_undo(step, entry, false);
-    if (step.undo_sql.empty() && step.no_undo.empty()) step.no_undo = "a backfill leaves nothing that the undo of expand does not remove";
+    if (step.undo_sql.empty() && step.no_undo.empty())
+      step.no_undo = "a backfill leaves nothing that the undo of expand does not remove";
     return true;
   }
 
@@ -267,12 +275,14 @@ class DocumentReader {
     }
     for (const auto& [service, value] : needs.items()) {
       const auto at = child_path(path, service);
-      const auto version = value.is_array() ? parsed(at, core::VersionRequirement::one_of(builds(value, at)))
-                                            : parsed(at, core::VersionRequirement::range(text(needs, path, service, true)));
+      const auto version = value.is_array()
+                               ? parsed(at, core::VersionRequirement::one_of(builds(value, at)))
+                               : parsed(at, core::VersionRequirement::range(text(needs, path, service, true)));
       if (!version) continue;
       const auto declared = std::ranges::find(plan.gate.fleet, service, [](const auto& r) { return r.service.str(); });
       const bool known = declared != plan.gate.fleet.end();
-      backfill.needs.push_back({ServiceName(service), *version, known ? declared->min_instances : 1, known ? declared->reason : ""});
+      backfill.needs.push_back(
+          {ServiceName(service), *version, known ? declared->min_instances : 1, known ? declared->reason : ""});
     }
   }
 
@@ -291,7 +301,8 @@ class DocumentReader {
     if (found == document.end() || !object(*found, "/gate", {"soak"})) return;
     const auto soak = duration(*found, "/gate", "soak");
     if (soak && *soak < defaults_.min_soak) {
-      error("/gate/soak", fmt::format("the daemon's configuration asks for at least {}", format_duration(defaults_.min_soak)));
+      error("/gate/soak",
+            fmt::format("the daemon's configuration asks for at least {}", format_duration(defaults_.min_soak)));
     }
     plan.gate.soak = soak.value_or(defaults_.soak);
   }

@@ -17,8 +17,9 @@ json requirement_to(const core::FleetRequirement& requirement) {
 }
 
 core::FleetRequirement requirement_from(const json& in) {
-  auto version = in.contains("version") ? core::VersionRequirement::range(in["version"].get<std::string>())
-                                        : core::VersionRequirement::one_of(in.at("one_of").get<std::vector<std::string>>());
+  auto version = in.contains("version")
+                     ? core::VersionRequirement::range(in["version"].get<std::string>())
+                     : core::VersionRequirement::one_of(in.at("one_of").get<std::vector<std::string>>());
   if (!version) throw BadValue(version.error().message);
   return {ServiceName(in.at("service").get<std::string>()), std::move(*version), in.at("min_instances").get<int>(),
           take<std::string>(in, "reason")};
@@ -76,7 +77,8 @@ json backfill_to(const core::Backfill& backfill) {
 core::Backfill backfill_from(const json& in) {
   core::Backfill backfill;
   backfill.table = in.at("table").get<std::string>();
-  for (const auto& pair : in.at("set")) backfill.set.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
+  for (const auto& pair : in.at("set"))
+    backfill.set.emplace_back(pair.at(0).get<std::string>(), pair.at(1).get<std::string>());
   backfill.where = take<std::string>(in, "where");
   backfill.verify = take<std::string>(in, "verify");
   backfill.needs = list_from<core::FleetRequirement>(in, "needs", requirement_from);
@@ -130,7 +132,8 @@ json finding_to_json(const core::Finding& finding) {
 }
 
 json plan_to_json(const core::Plan& plan) {
-  json out{{"plan", plan.name}, {"target", plan.target.str()}, {"hash", plan.hash}, {"steps", list_to(plan.steps, step_to)}};
+  json out{
+      {"plan", plan.name}, {"target", plan.target.str()}, {"hash", plan.hash}, {"steps", list_to(plan.steps, step_to)}};
   put(out, "summary", plan.summary);
   out["fleet"] = list_to(plan.gate.fleet, requirement_to);
   out["soak_ms"] = plan.gate.soak.count();

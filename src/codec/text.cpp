@@ -35,7 +35,9 @@ std::pair<int, int> line_and_column(std::string_view text, std::size_t byte) {
 }
 
 // Text that neither PostgreSQL nor C's strings can hold.
-bool has_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
+bool has_nul(std::string_view text) {
+  return text.find('\0') != std::string_view::npos;
+}
 constexpr std::string_view kNulRefused = "the character U+0000 cannot be stored";
 
 // Counts what the lexer has taken, because nlohmann tells a SAX reader no position.
@@ -63,7 +65,8 @@ class StrictSax : public nlohmann::detail::json_sax_dom_parser<json> {
   using Base = nlohmann::detail::json_sax_dom_parser<json>;
 
  public:
-  StrictSax(json& out, std::string_view text, const std::size_t& taken) : Base(out, false), text_(text), taken_(taken) {}
+  StrictSax(json& out, std::string_view text, const std::size_t& taken)
+      : Base(out, false), text_(text), taken_(taken) {}
   std::string refusal;
   std::size_t refused_at = 0;
 
@@ -204,7 +207,8 @@ Result<json> parse_yaml(std::string_view text) {
   } catch (const json::exception&) {
     return fail(ErrorCode::invalid_argument, "this is not UTF-8");
   } catch (const YAML::DeepRecursion& error) {
-    return bad_text(error.mark.line + 1, error.mark.column + 1, fmt::format("nested more than {} levels deep", kMaxDepth));
+    return bad_text(error.mark.line + 1, error.mark.column + 1,
+                    fmt::format("nested more than {} levels deep", kMaxDepth));
   } catch (const YAML::Exception& error) {
     return bad_text(error.mark.line + 1, error.mark.column + 1, error.msg);
   }
@@ -219,7 +223,8 @@ int line_of(std::string_view yaml, std::string_view pointer) {
     for (auto rest = path; !rest.empty(); rest = rest.parent_pointer()) parts.push_back(rest.back());
     for (const auto& part : parts | std::views::reverse) {
       YAML::Node child;
-      if (node.IsSequence() && !part.empty() && std::ranges::all_of(part, [](char c) { return c >= '0' && c <= '9'; })) {
+      if (node.IsSequence() && !part.empty() &&
+          std::ranges::all_of(part, [](char c) { return c >= '0' && c <= '9'; })) {
         child.reset(node[std::stoul(part)]);
       } else if (node.IsMap()) {
         child.reset(node[part]);

@@ -64,9 +64,12 @@ json blockers_to(const std::vector<core::Blocker>& blockers) {
 
 std::vector<core::Blocker> blockers_from(const json& in) {
   return list_from<core::Blocker>(in, "blockers", [](const json& item) {
-    return core::Blocker{item.at("pid").get<std::int64_t>(),      take<std::string>(item, "application"),
-                         take<std::string>(item, "user"),         take<std::string>(item, "state"),
-                         take_ms(item, "age_ms"),                 take<std::string>(item, "query")};
+    return core::Blocker{item.at("pid").get<std::int64_t>(),
+                         take<std::string>(item, "application"),
+                         take<std::string>(item, "user"),
+                         take<std::string>(item, "state"),
+                         take_ms(item, "age_ms"),
+                         take<std::string>(item, "query")};
   });
 }
 
@@ -96,8 +99,11 @@ core::Failure failure_from(const json& in) {
 }
 
 json progress_to(const core::Progress& progress) {
-  json out{{"rows", progress.rows}, {"rows_changed", progress.rows_changed}, {"rows_total", progress.rows_total},
-           {"pass", progress.pass}, {"rows_per_second", progress.rows_per_second}};
+  json out{{"rows", progress.rows},
+           {"rows_changed", progress.rows_changed},
+           {"rows_total", progress.rows_total},
+           {"pass", progress.pass},
+           {"rows_per_second", progress.rows_per_second}};
   if (progress.eta) out["eta_ms"] = progress.eta->count();
   return out;
 }
@@ -116,8 +122,12 @@ core::Progress progress_from(const json& in) {
 json gate_to_json(const core::GateVerdict& verdict, Now now) {
   json out{{"state", to_string(verdict.state)}, {"reasons", list_to(verdict.reasons, reason_to_json)}};
   out["services"] = list_to(verdict.services, [](const core::ServiceVerdict& service) {
-    return json{{"service", service.service.str()}, {"required", service.required}, {"min_instances", service.min_instances},
-                {"new", service.on_new},            {"old", service.on_old},        {"unknown", service.unknown}};
+    return json{{"service", service.service.str()},
+                {"required", service.required},
+                {"min_instances", service.min_instances},
+                {"new", service.on_new},
+                {"old", service.on_old},
+                {"unknown", service.unknown}};
   });
   if (verdict.soaking_since) out["soaking_since"] = to_rfc3339(now.wall - (now.mono - *verdict.soaking_since));
   return out;

@@ -1,5 +1,5 @@
-// The domain's values as JSON and back, for the three files that need them. to_ never fails; from_ throws json's exceptions or
-// BadValue, which the public functions turn into one Error.
+// The domain's values as JSON and back, for the three files that need them. to_ never fails; from_ throws json's
+// exceptions or BadValue, which the public functions turn into one Error.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -38,7 +38,9 @@ T take(const json& in, const char* key) {
   const auto found = in.find(key);
   return found == in.end() ? T{} : found->get<T>();
 }
-[[nodiscard]] inline Milliseconds take_ms(const json& in, const char* key) { return Milliseconds{take<std::int64_t>(in, key)}; }
+[[nodiscard]] inline Milliseconds take_ms(const json& in, const char* key) {
+  return Milliseconds{take<std::int64_t>(in, key)};
+}
 
 [[nodiscard]] std::optional<WallTime> take_time(const json& in, const char* key);
 

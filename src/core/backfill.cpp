@@ -9,7 +9,9 @@ int next_batch_rows(int rows, Milliseconds took, const PacingLimits& limits) {
   return std::clamp(next, limits.min_rows, limits.max_rows);
 }
 
-int halved_batch_rows(int rows, const PacingLimits& limits) { return std::clamp(rows / 2, limits.min_rows, limits.max_rows); }
+int halved_batch_rows(int rows, const PacingLimits& limits) {
+  return std::clamp(rows / 2, limits.min_rows, limits.max_rows);
+}
 
 double rows_per_second(RateSample from, RateSample to) {
   const auto elapsed = std::chrono::duration<double>(to.at - from.at).count();

@@ -52,7 +52,8 @@ class Asked {
 
  private:
   [[nodiscard]] std::unexpected<Error> refuse(std::string_view what, std::string_view why) const {
-    return fail(ErrorCode::conflict, fmt::format("cannot {} plan {}, which is {}: {}", what, s_.plan.id.str(), s_.state_text(), why));
+    return fail(ErrorCode::conflict,
+                fmt::format("cannot {} plan {}, which is {}: {}", what, s_.plan.id.str(), s_.state_text(), why));
   }
   [[nodiscard]] static Events one(Event event) {
     std::vector<Event> events;
@@ -77,12 +78,15 @@ std::optional<std::string> abortable(const PlanState& state) {
   if (terminal(state.stage)) return "it is over";
   if (state.stage == Stage::aborting) return "it is being aborted already";
   if (state.past_return()) {
-    return "contract has begun to destroy what an abort would have to bring back; let it finish (retry, if it has failed), and "
+    return "contract has begun to destroy what an abort would have to bring back; let it finish (retry, if it has "
+           "failed), and "
            "submit a new plan that restores the old form";
   }
   return {};
 }
 
-Result<std::vector<Event>> command(const PlanState& state, const Command& command) { return std::visit(Asked{state}, command); }
+Result<std::vector<Event>> command(const PlanState& state, const Command& command) {
+  return std::visit(Asked{state}, command);
+}
 
 }  // namespace diastole::core

@@ -14,18 +14,22 @@ Reason approval_missing(const PlanState& state, Phase phase) {
   reason.kind = ReasonKind::approval_missing;
   reason.object = to_string(phase);
   reason.count = state.plan.approvals_needed(phase) - state.approvals_given(phase);
-  reason.message = fmt::format("{} needs {} more approval{}", to_string(phase), reason.count, reason.count == 1 ? "" : "s");
-  reason.clears = fmt::format("POST /v1/plans/{}/approvals by somebody other than {}", state.plan.id.str(), state.submitted_by);
+  reason.message =
+      fmt::format("{} needs {} more approval{}", to_string(phase), reason.count, reason.count == 1 ? "" : "s");
+  reason.clears =
+      fmt::format("POST /v1/plans/{}/approvals by somebody other than {}", state.plan.id.str(), state.submitted_by);
   return reason;
 }
 
 bool clean_preflight(const Observation& observation, Phase phase, Now now) {
-  return observation.preflight && observation.preflight->phase == phase && now.mono - observation.preflight->at < kPreflightValid;
+  return observation.preflight && observation.preflight->phase == phase &&
+         now.mono - observation.preflight->at < kPreflightValid;
 }
 
 // Before a phase: approvals, gate, preflight; the last only when all else is there, since it asks the database.
 Decision before_phase(const PlanState& state, const Observation& observation, Phase phase, Now now) {
-  if (!state.plan.has(phase)) return {.events = {PhaseStarted{phase}, PhaseFinished{phase}}, .action = {}, .waiting = {}};
+  if (!state.plan.has(phase))
+    return {.events = {PhaseStarted{phase}, PhaseFinished{phase}}, .action = {}, .waiting = {}};
   Decision decision;
   if (state.approvals_given(phase) < state.plan.approvals_needed(phase)) {
     decision.waiting.push_back(approval_missing(state, phase));
@@ -41,7 +45,8 @@ Decision before_phase(const PlanState& state, const Observation& observation, Ph
   if (!clean_preflight(observation, phase, now)) {
     decision.action = RunPreflight{phase};
     // What the previous look found stays in sight while the next one is on its way.
-    if (observation.preflight && observation.preflight->phase == phase) decision.waiting = observation.preflight->reasons;
+    if (observation.preflight && observation.preflight->phase == phase)
+      decision.waiting = observation.preflight->reasons;
     return decision;
   }
   if (!observation.preflight->reasons.empty()) {
@@ -52,7 +57,8 @@ Decision before_phase(const PlanState& state, const Observation& observation, Ph
   return decision;
 }
 
-// Which gate a step stands behind, besides its phase's: none, its needs, or once more contract's, for each of its steps.
+// Which gate a step stands behind, besides its phase's: none, its needs, or once more contract's, for each of its
+// steps.
 const GateVerdict* step_gate(const Step& step, const Observation& observation) {
   if (step.phase == Phase::contract) return &observation.gate;
   if (!step.backfill || step.backfill->needs.empty()) return nullptr;
@@ -107,7 +113,8 @@ Decision during_abort(const PlanState& state, const Observation& observation) {
 
 Decision next(const PlanState& state, const Observation& observation, Now now) {
   if (terminal(state.stage) || observation.step_in_hand) return {.events = {}, .action = {}, .waiting = state.waiting};
-  // A step somebody marked and nobody acts for: that process is gone, or lost its connection. Before all else, paused or not.
+  // A step somebody marked and nobody acts for: that process is gone, or lost its connection. Before all else, paused
+  // or not.
   for (std::size_t i = 0; i < state.steps.size(); ++i) {
     const auto status = state.steps[i].status;
     if (status != StepStatus::running && status != StepStatus::undoing) continue;

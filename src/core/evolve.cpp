@@ -31,7 +31,9 @@ constexpr Names<StepStatus, 7> kStepStatusNames{{{StepStatus::pending, "pending"
                                                  {StepStatus::undo_failed, "undo_failed"}}};
 
 // What a step that is neither running nor undoing is, by what of it is on the target.
-StepStatus resting(Applied applied) { return applied == Applied::full ? StepStatus::done : StepStatus::pending; }
+StepStatus resting(Applied applied) {
+  return applied == Applied::full ? StepStatus::done : StepStatus::pending;
+}
 
 // Applies one event to the state it holds; each overload returns why it cannot, or nothing.
 class Transition {
@@ -105,7 +107,8 @@ class Transition {
     const auto index = s_.plan.index_of(e.step);
     if (!index) return unknown_step(e.step);
     const auto status = s_.steps[*index].status;
-    if (status != StepStatus::running && status != StepStatus::undoing) return fmt::format("it is {}", to_string(status));
+    if (status != StepStatus::running && status != StepStatus::undoing)
+      return fmt::format("it is {}", to_string(status));
     return {};
   }
 
@@ -152,7 +155,8 @@ class Transition {
   Refusal operator()(const RetryRequested&) {
     if (s_.condition != Condition::failed) return "nothing of it has failed";
     for (auto& step : s_.steps) {
-      if (step.status == StepStatus::failed || step.status == StepStatus::undo_failed) step.status = resting(step.applied);
+      if (step.status == StepStatus::failed || step.status == StepStatus::undo_failed)
+        step.status = resting(step.applied);
     }
     s_.condition = Condition::active;
     return {};
@@ -174,7 +178,8 @@ class Transition {
     auto& step = s_.steps[*index];
     if (!needs_undo(step)) return "nothing of it is on the target";
     for (std::size_t i = 0; i < s_.steps.size(); ++i) {
-      if (s_.steps[i].status == StepStatus::running) return fmt::format("step {} is running", s_.plan.steps[i].id.str());
+      if (s_.steps[i].status == StepStatus::running)
+        return fmt::format("step {} is running", s_.plan.steps[i].id.str());
       if (i > *index && needs_undo(s_.steps[i])) return fmt::format("step {} comes first", s_.plan.steps[i].id.str());
     }
     if (step.status == StepStatus::undoing || step.status == StepStatus::undo_failed) {
@@ -227,7 +232,9 @@ class Transition {
     if (s_.condition == Condition::active) return {};
     return fmt::format("the plan is {}", to_string(s_.condition));
   }
-  [[nodiscard]] static std::string unknown_step(const StepId& id) { return fmt::format("the plan has no step {}", id.str()); }
+  [[nodiscard]] static std::string unknown_step(const StepId& id) {
+    return fmt::format("the plan has no step {}", id.str());
+  }
 
   template <typename Change>
   Refusal on_step(const StepId& id, StepStatus wanted, Change change) {
@@ -244,13 +251,27 @@ class Transition {
 
 }  // namespace
 
-std::string_view to_string(Stage stage) { return name_of(kStageNames, stage); }
-std::optional<Stage> stage_from(std::string_view text) { return value_of(kStageNames, text); }
-bool terminal(Stage stage) { return stage == Stage::completed || stage == Stage::aborted; }
-std::string_view to_string(Condition condition) { return name_of(kConditionNames, condition); }
-std::optional<Condition> condition_from(std::string_view text) { return value_of(kConditionNames, text); }
-std::string_view to_string(StepStatus status) { return name_of(kStepStatusNames, status); }
-std::optional<StepStatus> step_status_from(std::string_view text) { return value_of(kStepStatusNames, text); }
+std::string_view to_string(Stage stage) {
+  return name_of(kStageNames, stage);
+}
+std::optional<Stage> stage_from(std::string_view text) {
+  return value_of(kStageNames, text);
+}
+bool terminal(Stage stage) {
+  return stage == Stage::completed || stage == Stage::aborted;
+}
+std::string_view to_string(Condition condition) {
+  return name_of(kConditionNames, condition);
+}
+std::optional<Condition> condition_from(std::string_view text) {
+  return value_of(kConditionNames, text);
+}
+std::string_view to_string(StepStatus status) {
+  return name_of(kStepStatusNames, status);
+}
+std::optional<StepStatus> step_status_from(std::string_view text) {
+  return value_of(kStepStatusNames, text);
+}
 
 const StepState& PlanState::step(const StepId& id) const {
   const auto index = plan.index_of(id);
@@ -281,8 +302,9 @@ Result<PlanState> evolve(PlanState state, const Event& event, WallTime at) {
   const Stage before = state.stage;
   if (auto refusal = terminal(before) ? "it is over" : std::visit(Transition{state, at}, event)) {
     const auto* step = step_of(event);
-    return fail(ErrorCode::conflict, fmt::format("{}{}{} does not fit a plan that is {} ({}): {}", kind(event), step ? " of " : "",
-                                                 step ? step->str() : "", to_string(before), to_string(state.condition), *refusal));
+    return fail(ErrorCode::conflict,
+                fmt::format("{}{}{} does not fit a plan that is {} ({}): {}", kind(event), step ? " of " : "",
+                            step ? step->str() : "", to_string(before), to_string(state.condition), *refusal));
   }
   ++state.seq;
   state.changed_at = at;

@@ -9,15 +9,22 @@
 namespace diastole::core {
 namespace {
 
-constexpr Names<GateState, 3> kGateStateNames{{{GateState::collecting, "collecting"}, {GateState::soaking, "soaking"}, {GateState::open, "open"}}};
+constexpr Names<GateState, 3> kGateStateNames{
+    {{GateState::collecting, "collecting"}, {GateState::soaking, "soaking"}, {GateState::open, "open"}}};
 
-std::string plural(std::int64_t count) { return count == 1 ? "1 instance" : fmt::format("{} instances", count); }
+std::string plural(std::int64_t count) {
+  return count == 1 ? "1 instance" : fmt::format("{} instances", count);
+}
 
-std::string whole_seconds(Milliseconds time) { return format_duration(std::chrono::floor<std::chrono::seconds>(time)); }
+std::string whole_seconds(Milliseconds time) {
+  return format_duration(std::chrono::floor<std::chrono::seconds>(time));
+}
 
-// One reason an example instance, the last of them carrying how many more are meant, so that a list stays readable at any size.
-void add_instances(std::vector<Reason>& reasons, ReasonKind kind, const FleetRequirement& requirement, const VersionTally& tally,
-                   bool silent, std::int64_t count, std::string_view what, std::string_view clears) {
+// One reason an example instance, the last of them carrying how many more are meant, so that a list stays readable at
+// any size.
+void add_instances(std::vector<Reason>& reasons, ReasonKind kind, const FleetRequirement& requirement,
+                   const VersionTally& tally, bool silent, std::int64_t count, std::string_view what,
+                   std::string_view clears) {
   std::int64_t named = 0;
   const auto base = [&] {
     Reason reason;
@@ -61,10 +68,11 @@ void collect_version(const FleetRequirement& requirement, const VersionTally& ta
   const auto match = requirement.version.match(tally.version);
   verdict.unknown += tally.silent;
   if (tally.silent > 0) {
-    add_instances(out.reasons, ReasonKind::instance_unknown, requirement, tally, true, tally.silent,
-                  fmt::format("is silent for more than {}, last with version {}", format_duration(suspect_after), tally.version),
-                  "a heartbeat from it; or its sign-off; or DELETE /v1/services/{service}/instances/{instance} with a reason, if "
-                  "it is gone for good");
+    add_instances(
+        out.reasons, ReasonKind::instance_unknown, requirement, tally, true, tally.silent,
+        fmt::format("is silent for more than {}, last with version {}", format_duration(suspect_after), tally.version),
+        "a heartbeat from it; or its sign-off; or DELETE /v1/services/{service}/instances/{instance} with a reason, if "
+        "it is gone for good");
   }
   switch (match) {
     case VersionMatch::satisfied: verdict.on_new += tally.live; return;
@@ -97,7 +105,8 @@ Collected collect(const GateSpec& spec, const FleetView& fleet) {
     verdict.required = requirement.version.text();
     verdict.min_instances = requirement.min_instances;
     if (const auto* service = fleet.find(requirement.service)) {
-      for (const auto& tally : service->versions) collect_version(requirement, tally, fleet.suspect_after, verdict, out);
+      for (const auto& tally : service->versions)
+        collect_version(requirement, tally, fleet.suspect_after, verdict, out);
       violated_at(out, service->last_silence);
     }
     if (verdict.on_new < verdict.min_instances) {
@@ -119,7 +128,9 @@ Collected collect(const GateSpec& spec, const FleetView& fleet) {
 
 }  // namespace
 
-std::string_view to_string(GateState state) { return name_of(kGateStateNames, state); }
+std::string_view to_string(GateState state) {
+  return name_of(kGateStateNames, state);
+}
 
 const ServiceTally* FleetView::find(const ServiceName& service) const {
   const auto found = std::ranges::find(services, service, &ServiceTally::service);
@@ -163,7 +174,8 @@ GateVerdict evaluate_gate(const GateSpec& spec, const FleetView& fleet, bool bac
   Reason reason;
   reason.kind = ReasonKind::soaking;
   reason.age = soaked;
-  reason.message = fmt::format("every condition has held for {} of a soak of {}", whole_seconds(soaked), format_duration(spec.soak));
+  reason.message =
+      fmt::format("every condition has held for {} of a soak of {}", whole_seconds(soaked), format_duration(spec.soak));
   reason.clears = "time, if nothing old, unknown or silent shows up";
   verdict.reasons.push_back(std::move(reason));
   return verdict;

@@ -10,7 +10,8 @@
 namespace diastole::core {
 namespace {
 
-constexpr Names<Phase, 3> kPhaseNames{{{Phase::expand, "expand"}, {Phase::backfill, "backfill"}, {Phase::contract, "contract"}}};
+constexpr Names<Phase, 3> kPhaseNames{
+    {{Phase::expand, "expand"}, {Phase::backfill, "backfill"}, {Phase::contract, "contract"}}};
 constexpr Names<LockMode, 9> kLockNames{{{LockMode::none, "NONE"},
                                          {LockMode::access_share, "ACCESS SHARE"},
                                          {LockMode::row_share, "ROW SHARE"},
@@ -24,10 +25,11 @@ constexpr Names<Severity, 2> kSeverityNames{{{Severity::error, "error"}, {Severi
 
 Result<void> validate_fleet(const Plan& plan) {
   if (plan.has(Phase::contract) && plan.gate.fleet.empty()) {
-    return fail(ErrorCode::invalid_argument,
-                "a plan with a contract phase must declare every service that uses the database; without one the gate could "
-                "never tell that the old code is gone",
-                "/fleet");
+    return fail(
+        ErrorCode::invalid_argument,
+        "a plan with a contract phase must declare every service that uses the database; without one the gate could "
+        "never tell that the old code is gone",
+        "/fleet");
   }
   std::set<ServiceName> services;
   for (std::size_t i = 0; i < plan.gate.fleet.size(); ++i) {
@@ -56,23 +58,39 @@ Result<void> validate_fleet(const Plan& plan) {
 
 // Statements outside a transaction cannot be taken back with others, so such a step holds exactly one.
 Result<void> validate_statements(const std::vector<Statement>& statements, const std::string& path) {
-  const bool mixed = statements.size() > 1 &&
-                     std::ranges::any_of(statements, [](const Statement& statement) { return !statement.transactional; });
+  const bool mixed = statements.size() > 1 && std::ranges::any_of(statements, [](const Statement& statement) {
+                       return !statement.transactional;
+                     });
   if (!mixed) return {};
   return fail(ErrorCode::invalid_argument,
-              "a statement that cannot run in a transaction must be alone in its step; give each a step of its own", path);
+              "a statement that cannot run in a transaction must be alone in its step; give each a step of its own",
+              path);
 }
 
 }  // namespace
 
-std::string_view to_string(Phase phase) { return name_of(kPhaseNames, phase); }
-std::optional<Phase> phase_from(std::string_view text) { return value_of(kPhaseNames, text); }
-std::string_view to_string(LockMode mode) { return name_of(kLockNames, mode); }
-std::optional<LockMode> lock_mode_from(std::string_view text) { return value_of(kLockNames, text); }
-std::string_view to_string(Severity severity) { return name_of(kSeverityNames, severity); }
+std::string_view to_string(Phase phase) {
+  return name_of(kPhaseNames, phase);
+}
+std::optional<Phase> phase_from(std::string_view text) {
+  return value_of(kPhaseNames, text);
+}
+std::string_view to_string(LockMode mode) {
+  return name_of(kLockNames, mode);
+}
+std::optional<LockMode> lock_mode_from(std::string_view text) {
+  return value_of(kLockNames, text);
+}
+std::string_view to_string(Severity severity) {
+  return name_of(kSeverityNames, severity);
+}
 
-bool Step::transactional() const { return std::ranges::all_of(statements, &Statement::transactional); }
-bool Step::destructive() const { return std::ranges::any_of(statements, &Statement::destructive); }
+bool Step::transactional() const {
+  return std::ranges::all_of(statements, &Statement::transactional);
+}
+bool Step::destructive() const {
+  return std::ranges::any_of(statements, &Statement::destructive);
+}
 LockMode Step::lock() const {
   LockMode strongest = backfill ? LockMode::row_exclusive : LockMode::none;
   for (const auto& statement : statements) strongest = std::max(strongest, statement.lock);
@@ -90,7 +108,9 @@ std::optional<std::size_t> Plan::index_of(const StepId& step) const {
   return static_cast<std::size_t>(found - steps.begin());
 }
 
-bool Plan::has(Phase phase) const { return std::ranges::any_of(steps, [&](const Step& step) { return step.phase == phase; }); }
+bool Plan::has(Phase phase) const {
+  return std::ranges::any_of(steps, [&](const Step& step) { return step.phase == phase; });
+}
 
 int Plan::approvals_needed(Phase phase) const {
   const auto found = approvals.find(phase);
@@ -98,7 +118,8 @@ int Plan::approvals_needed(Phase phase) const {
 }
 
 Result<void> validate(const Plan& plan) {
-  if (plan.steps.empty()) return fail(ErrorCode::invalid_argument, "the plan has no step in expand, backfill or contract");
+  if (plan.steps.empty())
+    return fail(ErrorCode::invalid_argument, "the plan has no step in expand, backfill or contract");
   std::set<StepId> ids;
   for (const auto& step : plan.steps) {
     if (!ids.insert(step.id).second) {

@@ -36,7 +36,9 @@ namespace diastole::core {
 }
 
 // Abort undoes exactly these, backwards.
-[[nodiscard]] inline bool needs_undo(const StepState& step) { return step.applied != Applied::none; }
+[[nodiscard]] inline bool needs_undo(const StepState& step) {
+  return step.applied != Applied::none;
+}
 
 // Why not, or nothing where it is possible. Asked by command for its answer and by evolve for its rule.
 [[nodiscard]] std::optional<std::string> approvable(const PlanState& state, Phase phase);

@@ -9,9 +9,15 @@
 namespace diastole::core {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_identifier_char(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-'; }
-bool all_digits(std::string_view text) { return std::ranges::all_of(text, is_digit); }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_identifier_char(char c) {
+  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
+}
+bool all_digits(std::string_view text) {
+  return std::ranges::all_of(text, is_digit);
+}
 
 // A number without leading zeros, that fits.
 std::optional<std::uint64_t> parse_number(std::string_view text) {
@@ -35,8 +41,8 @@ std::optional<std::vector<std::string>> parse_identifiers(std::string_view text,
   }
 }
 
-// Numeric identifiers are below alphanumeric ones and compare by value; their length decides before their digits do, so that no
-// number is too long to compare.
+// Numeric identifiers are below alphanumeric ones and compare by value; their length decides before their digits do, so
+// that no number is too long to compare.
 std::strong_ordering compare_identifiers(const std::string& a, const std::string& b) {
   const bool numeric_a = all_digits(a);
   const bool numeric_b = all_digits(b);
@@ -87,10 +93,11 @@ std::strong_ordering operator<=>(const Version& a, const Version& b) {
 
 Result<VersionRequirement> VersionRequirement::range(std::string_view text) {
   const auto bad = [&](std::string_view part) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("'{}' in '{}' is not a version comparator; write e.g. \">=2.3.0\" or \">=2.3.0 <4.0.0\", or use "
-                            "one_of for build ids",
-                            part, text));
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("'{}' in '{}' is not a version comparator; write e.g. \">=2.3.0\" or \">=2.3.0 <4.0.0\", or use "
+                    "one_of for build ids",
+                    part, text));
   };
   VersionRequirement requirement;
   std::string_view rest = text;
@@ -102,7 +109,8 @@ Result<VersionRequirement> VersionRequirement::range(std::string_view text) {
     auto number = part;
     using Op = Comparator::Op;
     Op op = Op::eq;
-    constexpr std::pair<std::string_view, Op> kOps[] = {{">=", Op::ge}, {"<=", Op::le}, {">", Op::gt}, {"<", Op::lt}, {"=", Op::eq}};
+    constexpr std::pair<std::string_view, Op> kOps[] = {
+        {">=", Op::ge}, {"<=", Op::le}, {">", Op::gt}, {"<", Op::lt}, {"=", Op::eq}};
     for (const auto& [symbol, meaning] : kOps) {
       if (part.starts_with(symbol)) {
         op = meaning;
@@ -122,7 +130,8 @@ Result<VersionRequirement> VersionRequirement::range(std::string_view text) {
 
 Result<VersionRequirement> VersionRequirement::one_of(std::vector<std::string> builds) {
   if (builds.empty()) return fail(ErrorCode::invalid_argument, "one_of names no version: no instance could ever pass");
-  if (std::ranges::any_of(builds, &std::string::empty)) return fail(ErrorCode::invalid_argument, "one_of holds an empty version");
+  if (std::ranges::any_of(builds, &std::string::empty))
+    return fail(ErrorCode::invalid_argument, "one_of holds an empty version");
   VersionRequirement requirement;
   requirement.builds_ = std::move(builds);
   return requirement;

@@ -37,7 +37,9 @@ core::Progress progress_of(const ports::BackfillCursor& cursor, double rate) {
   return progress;
 }
 
-bool timed_out(const ports::TargetError& error) { return error.failure.sqlstate == "57014"; }
+bool timed_out(const ports::TargetError& error) {
+  return error.failure.sqlstate == "57014";
+}
 
 }  // namespace
 
@@ -52,7 +54,8 @@ ActResult Runner::backfill(const Act& act) {
   const auto broken = [&](ports::TargetError error) -> ActResult {
     if (error.code == ErrorCode::interrupted) return interrupted(act.hand.asked().value_or("cancelled"));
     // Unknown or not, the cursor in the target knows which batch was the last.
-    if (passes_by_itself(error.code)) return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
+    if (passes_by_itself(error.code))
+      return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
     record(act, core::StepFailed{act.step.id, core::Applied::partial, std::move(error.failure)});
     return {};
   };
@@ -62,7 +65,8 @@ ActResult Runner::backfill(const Act& act) {
   RateMeter meter;
   meter.sample(began, cursor->rows);
   MonoTime told = began;
-  int rows = std::clamp(work.backfill.batch_rows.value_or(settings_.batch_rows), settings_.pacing.min_rows, settings_.pacing.max_rows);
+  int rows = std::clamp(work.backfill.batch_rows.value_or(settings_.batch_rows), settings_.pacing.min_rows,
+                        settings_.pacing.max_rows);
   std::size_t lock_waits = 0;
 
   while (true) {
@@ -73,9 +77,11 @@ ActResult Runner::backfill(const Act& act) {
       if (*remaining == 0) break;
       if (cursor->pass >= settings_.max_passes) {
         core::Failure failure;
-        failure.message = fmt::format("verification still finds {} row{} after {} passes over {}", *remaining >= 1000 ? "1000 or more" : fmt::to_string(*remaining),
+        failure.message = fmt::format("verification still finds {} row{} after {} passes over {}",
+                                      *remaining >= 1000 ? "1000 or more" : fmt::to_string(*remaining),
                                       *remaining == 1 ? "" : "s", cursor->pass, work.backfill.table);
-        failure.hint = "something writes rows that the backfill has to change: is every instance on code that writes both forms?";
+        failure.hint =
+            "something writes rows that the backfill has to change: is every instance on code that writes both forms?";
         record(act, core::StepFailed{act.step.id, core::Applied::partial, std::move(failure)});
         return {};
       }
@@ -95,7 +101,8 @@ ActResult Runner::backfill(const Act& act) {
       rows = core::halved_batch_rows(rows, settings_.pacing);
       const auto retry_in = backoff(1, Milliseconds{200});
       if (lock_waits == 1 || lock_waits % 10 == 0) {
-        record(act, core::LockWaited{act.step.id, static_cast<int>(lock_waits), retry_in, std::move(error.failure.blockers)});
+        record(act, core::LockWaited{act.step.id, static_cast<int>(lock_waits), retry_in,
+                                     std::move(error.failure.blockers)});
       }
       act.hand.rest(retry_in);
       continue;

@@ -74,7 +74,8 @@ Result<HeartbeatReply> FleetRegistry::report(const Heartbeat& heartbeat) {
     auto& from = instance.silent ? instance.tally->silent : instance.tally->live;
     tally.live.splice(tally.live.end(), from, position);
   }
-  const bool changed = !known || instance.tally != &tally || instance.incarnation != heartbeat.incarnation || instance.silent;
+  const bool changed =
+      !known || instance.tally != &tally || instance.incarnation != heartbeat.incarnation || instance.silent;
   instance.incarnation = heartbeat.incarnation;
   instance.sequence = heartbeat.sequence;
   instance.last_seen = now.mono;
@@ -93,7 +94,8 @@ Result<void> FleetRegistry::remove(const ServiceName& service, const InstanceId&
     return fail(ErrorCode::not_found, fmt::format("service '{}' has no instance '{}'", service.str(), instance.str()));
   }
   const auto position = found->second.instances[instance];
-  gone_.push_back({service, instance, position->tally->version, position->incarnation, clock_.now().wall, true, reason});
+  gone_.push_back(
+      {service, instance, position->tally->version, position->incarnation, clock_.now().wall, true, reason});
   auto& list = position->silent ? position->tally->silent : position->tally->live;
   list.erase(position);
   found->second.instances.erase(instance);
@@ -115,7 +117,8 @@ Result<void> FleetRegistry::flush() {
       auto& instance = *found->second;
       instance.dirty = false;
       instance.flushed = now;
-      records.push_back({service, id, instance.tally->version, instance.incarnation, instance.last_seen_wall, false, ""});
+      records.push_back(
+          {service, id, instance.tally->version, instance.incarnation, instance.last_seen_wall, false, ""});
     }
     dirty_.clear();
   }
@@ -165,16 +168,18 @@ core::FleetView FleetRegistry::view() {
   return out;
 }
 
-std::vector<InstanceView> FleetRegistry::instances(const ServiceName& service, const std::string& after, std::size_t limit) {
+std::vector<InstanceView> FleetRegistry::instances(const ServiceName& service, const std::string& after,
+                                                   std::size_t limit) {
   const std::scoped_lock lock(mutex_);
   std::vector<InstanceView> out;
   const auto found = services_.find(service);
   if (found == services_.end()) return out;
   expire(found->second, clock_.now().mono);
-  for (auto it = found->second.instances.upper_bound(InstanceId(after)); it != found->second.instances.end() && out.size() < limit;
-       ++it) {
+  for (auto it = found->second.instances.upper_bound(InstanceId(after));
+       it != found->second.instances.end() && out.size() < limit; ++it) {
     const auto& instance = *it->second;
-    out.push_back({instance.id, instance.tally->version, instance.incarnation, instance.last_seen_wall, instance.silent});
+    out.push_back(
+        {instance.id, instance.tally->version, instance.incarnation, instance.last_seen_wall, instance.silent});
   }
   return out;
 }

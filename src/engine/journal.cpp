@@ -3,10 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <set>
-
-#include "diastole/codec/plan_codec.hpp"
 
 namespace diastole::engine {
 namespace {
@@ -40,10 +37,11 @@ Result<Journal::Submitted> Journal::submit(const core::Plan& plan, const std::st
   const std::scoped_lock lock(append_mutex_);
   if (auto present = get(plan.id)) {
     if ((*present)->plan.hash == plan.hash) return Submitted{*present, false};
-    return fail(ErrorCode::conflict,
-                fmt::format("another document was submitted as {} before (it is {}); choose another name, a plan never changes",
-                            plan.id.str(), (*present)->state_text()),
-                "/plan");
+    return fail(
+        ErrorCode::conflict,
+        fmt::format("another document was submitted as {} before (it is {}); choose another name, a plan never changes",
+                    plan.id.str(), (*present)->state_text()),
+        "/plan");
   } else if (present.error().code != ErrorCode::not_found) {
     return std::unexpected(present.error());
   }
@@ -75,7 +73,8 @@ Result<StatePtr> Journal::append(core::PlanState state, const std::vector<core::
   const auto at = clock_.now().wall;
   const auto epoch = lease_.epoch();
   if (epoch.value == 0) {
-    return fail(ErrorCode::unavailable, "this daemon does not hold the lease at the moment (is the state database reachable?)");
+    return fail(ErrorCode::unavailable,
+                "this daemon does not hold the lease at the moment (is the state database reachable?)");
   }
   auto evolved = core::evolve(std::move(state), events, at);
   if (!evolved) return std::unexpected(evolved.error());
@@ -91,18 +90,26 @@ Result<StatePtr> Journal::append(core::PlanState state, const std::vector<core::
   return next;
 }
 
+// The events themselves are the record; the log says that they happened, to whom, and what went wrong.
 void Journal::tell(const PlanId& plan, const core::Event& event) {
   using ports::LogLevel;
-  const auto what = core::kind(event);
-  const bool failed = std::holds_alternative<core::StepFailed>(event) || std::holds_alternative<core::UndoFailed>(event);
-  const auto level = failed                                                    ? LogLevel::error
-                     : std::holds_alternative<core::StepProgressed>(event) ? LogLevel::debug
-                                                                               : LogLevel::info;
-  const auto* submitted = std::get_if<core::PlanSubmitted>(&event);
   const auto* step = core::step_of(event);
-  log_.write(level, what, {{"plan", plan.str()},
-                           {"step", step ? step->str() : ""},
-                           {"event", submitted ? submitted->plan.hash : codec::event_to_json(event).dump()}});
+  const core::Failure* failure = nullptr;
+  if (const auto* failed = std::get_if<core::StepFailed>(&event)) failure = &failed->failure;
+  if (const auto* failed = std::get_if<core::UndoFailed>(&event)) failure = &failed->failure;
+  const bool progress = std::holds_alternative<core::StepProgressed>(event);
+  const auto level = failure ? LogLevel::error : progress ? LogLevel::debug : LogLevel::info;
+  if (failure) {
+    log_.write(
+        level, core::kind(event),
+        {{"plan", plan.str()}, {"step", step->str()}, {"sqlstate", failure->sqlstate}, {"error", failure->message}});
+  } else if (step) {
+    log_.write(level, core::kind(event), {{"plan", plan.str()}, {"step", step->str()}});
+  } else if (const auto* started = std::get_if<core::PhaseStarted>(&event)) {
+    log_.write(level, core::kind(event), {{"plan", plan.str()}, {"phase", std::string(to_string(started->phase))}});
+  } else {
+    log_.write(level, core::kind(event), {{"plan", plan.str()}});
+  }
 }
 
 Result<StatePtr> Journal::get(const PlanId& plan) {
@@ -161,7 +168,8 @@ Result<void> Journal::load() {
   return {};
 }
 
-Result<std::vector<ports::StoredEvent>> Journal::events_after(const std::optional<PlanId>& plan, std::int64_t after, int limit) {
+Result<std::vector<ports::StoredEvent>> Journal::events_after(const std::optional<PlanId>& plan, std::int64_t after,
+                                                              int limit) {
   return store_.events_after(plan, after, limit);
 }
 

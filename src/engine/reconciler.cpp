@@ -33,8 +33,8 @@ bool backfill_complete(core::Stage stage) {
 
 class Reconciler::Impl {
  public:
-  Impl(Journal& journal, FleetRegistry& fleet, Targets targets, const ports::Lease& lease, const ports::Clock& clock, ports::Log& log,
-       const EngineSettings& settings)
+  Impl(Journal& journal, FleetRegistry& fleet, Targets targets, const ports::Lease& lease, const ports::Clock& clock,
+       ports::Log& log, const EngineSettings& settings)
       : journal_(journal),
         fleet_(fleet),
         lease_(lease),
@@ -44,7 +44,9 @@ class Reconciler::Impl {
         last_round_(clock.now().mono),
         pool_(settings.workers) {}
 
-  void start() { loop_ = std::jthread([this](const std::stop_token& stop) { loop(stop); }); }
+  void start() {
+    loop_ = std::jthread([this](const std::stop_token& stop) { loop(stop); });
+  }
 
   void wake() {
     {
@@ -61,7 +63,9 @@ class Reconciler::Impl {
     tell_hands([](Hand& hand) { hand.yield("the daemon is stopping"); });
     {
       std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, grace, [this] { return std::ranges::none_of(work_, [](const auto& entry) { return entry.second.hand != nullptr; }); });
+      changed_.wait_for(lock, grace, [this] {
+        return std::ranges::none_of(work_, [](const auto& entry) { return entry.second.hand != nullptr; });
+      });
     }
     tell_hands([](Hand& hand) { hand.cancel("the daemon is stopping"); });
     pool_.stop();
@@ -74,7 +78,9 @@ class Reconciler::Impl {
     const auto view = fleet_.view();
     const std::scoped_lock lock(mutex_);
     const auto found = work_.find(state.plan.id);
-    const auto first_seen = found == work_.end() ? now.mono : found->second.first_seen;
+    // A plan that is over is not worked on; one that the loop has not met yet is first seen now.
+    const auto unmet = core::terminal(state.stage) ? view.watching_since : now.mono;
+    const auto first_seen = found == work_.end() ? unmet : found->second.first_seen;
     const auto soaking = found == work_.end() ? std::nullopt : found->second.soaking_since;
     return evaluate(state, view, first_seen, soaking, now);
   }
@@ -158,7 +164,8 @@ class Reconciler::Impl {
     }
     const auto appended = journal_.transact(decided_on.plan.id, change, guard);
     if (!appended) {
-      log_.warning("a decision was not recorded", {{"plan", decided_on.plan.id.str()}, {"error", appended.error().message}});
+      log_.warning("a decision was not recorded",
+                   {{"plan", decided_on.plan.id.str()}, {"error", appended.error().message}});
       return false;
     }
     return (*appended)->seq == decided_on.seq + static_cast<std::int64_t>(events.size());
@@ -182,9 +189,10 @@ class Reconciler::Impl {
     return observation;
   }
 
-  static Gates evaluate(const core::PlanState& state, core::FleetView view, MonoTime first_seen, std::optional<MonoTime> soaking_since,
-                        Now now) {
-    // Evidence from before the plan does not count: one suspect time from when it was first seen, every instance has reported anew.
+  static Gates evaluate(const core::PlanState& state, core::FleetView view, MonoTime first_seen,
+                        std::optional<MonoTime> soaking_since, Now now) {
+    // Evidence from before the plan does not count: one suspect time from when it was first seen, every instance has
+    // reported anew.
     view.watching_since = std::max(view.watching_since, first_seen);
     Gates gates;
     gates.contract = core::evaluate_gate(state.plan.gate, view, backfill_complete(state.stage), soaking_since, now);
@@ -262,14 +270,26 @@ class Reconciler::Impl {
   std::jthread loop_;
 };
 
-Reconciler::Reconciler(Journal& journal, FleetRegistry& fleet, Targets targets, const ports::Lease& lease, const ports::Clock& clock,
-                       ports::Log& log, const EngineSettings& settings)
+Reconciler::Reconciler(Journal& journal, FleetRegistry& fleet, Targets targets, const ports::Lease& lease,
+                       const ports::Clock& clock, ports::Log& log, const EngineSettings& settings)
     : impl_(std::make_unique<Impl>(journal, fleet, std::move(targets), lease, clock, log, settings)) {}
-Reconciler::~Reconciler() { stop(Milliseconds{0}); }
-void Reconciler::start() { impl_->start(); }
-void Reconciler::wake() { impl_->wake(); }
-void Reconciler::stop(Milliseconds grace) { impl_->stop(grace); }
-MonoTime Reconciler::last_round() const { return impl_->last_round(); }
-Gates Reconciler::gates(const core::PlanState& state) const { return impl_->gates(state); }
+Reconciler::~Reconciler() {
+  stop(Milliseconds{0});
+}
+void Reconciler::start() {
+  impl_->start();
+}
+void Reconciler::wake() {
+  impl_->wake();
+}
+void Reconciler::stop(Milliseconds grace) {
+  impl_->stop(grace);
+}
+MonoTime Reconciler::last_round() const {
+  return impl_->last_round();
+}
+Gates Reconciler::gates(const core::PlanState& state) const {
+  return impl_->gates(state);
+}
 
 }  // namespace diastole::engine

@@ -69,8 +69,10 @@ ActResult Runner::perform(const core::PlanState& state, const core::Action& acti
     if (!target) return {.again_later = later(state.plan, id, target.error()), .preflight = {}};
     return (this->*member)(Act{state, *step, **target, work, hand});
   };
-  if (const auto* wanted = std::get_if<core::RunStep>(&action)) return on_step(wanted->step, Direction::forward, &Runner::run);
-  if (const auto* wanted = std::get_if<core::UndoStep>(&action)) return on_step(wanted->step, Direction::undo, &Runner::undo);
+  if (const auto* wanted = std::get_if<core::RunStep>(&action))
+    return on_step(wanted->step, Direction::forward, &Runner::run);
+  if (const auto* wanted = std::get_if<core::UndoStep>(&action))
+    return on_step(wanted->step, Direction::undo, &Runner::undo);
   if (const auto* wanted = std::get_if<core::SettleStep>(&action)) {
     return on_step(wanted->step, wanted->undo ? Direction::undo : Direction::forward, &Runner::settle);
   }
@@ -105,7 +107,7 @@ ActResult Runner::preflight(const core::PlanState& state, core::Phase phase) {
     reason.object = state.plan.target.str();
     reason.message = fmt::format("target {}: {}", state.plan.target.str(), reasons.error().failure.message);
     reason.clears = passes_by_itself(reasons.error().code) ? "the target's return; it is tried again by itself"
-                                                          : "what the message says; it is tried again by itself";
+                                                           : "what the message says; it is tried again by itself";
     result.reasons.push_back(std::move(reason));
   }
   result.at = clock_.now().mono;
@@ -116,13 +118,15 @@ Runner::Attempted Runner::attempt(const Act& act, const std::vector<core::Statem
   const bool transactional = all_transactional(statements);
   ports::StatementWork work{act.id, statements, settings_.lock_timeout, statement_timeout(act.step, statements)};
   for (int attempt = 1;; ++attempt) {
-    auto result = transactional ? act.target.execute(work, act.hand.token()) : act.target.execute_concurrently(work, act.hand.token());
+    auto result = transactional ? act.target.execute(work, act.hand.token())
+                                : act.target.execute_concurrently(work, act.hand.token());
     const bool waited = !result && result.error().code == ErrorCode::lock_timeout;
     if (!waited || attempt >= settings_.lock_attempts) return {std::move(result), attempt};
     const auto retry_in = backoff(attempt, settings_.lock_retry_max);
     record(act, core::LockWaited{act.step.id, attempt, retry_in, result.error().failure.blockers});
     act.hand.rest(retry_in);
-    if (act.hand.asked()) return {std::unexpected(ports::TargetError{ErrorCode::interrupted, {}, result.error().applied}), attempt};
+    if (act.hand.asked())
+      return {std::unexpected(ports::TargetError{ErrorCode::interrupted, {}, result.error().applied}), attempt};
   }
 }
 
@@ -135,7 +139,8 @@ ActResult Runner::run(const Act& act) {
     return {};
   }
   auto& error = result.error();
-  if (error.code == ErrorCode::outcome_unknown) return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
+  if (error.code == ErrorCode::outcome_unknown)
+    return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
   if (passes_by_itself(error.code)) {
     record(act, core::StepInterrupted{act.step.id, error.applied, error.failure.message});
     return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
@@ -159,7 +164,8 @@ ActResult Runner::undo(const Act& act) {
     return {};
   }
   auto& error = result.error();
-  if (error.code == ErrorCode::outcome_unknown) return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
+  if (error.code == ErrorCode::outcome_unknown)
+    return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
   if (passes_by_itself(error.code)) {
     record(act, core::UndoInterrupted{act.step.id, error.failure.message});
     return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
@@ -176,8 +182,8 @@ ActResult Runner::settle(const Act& act) {
   const bool forward = act.id.direction == Direction::forward;
   const auto applied = act.target.settle(act.id, all_transactional(forward ? act.step.statements : act.step.undo));
   if (!applied) return {.again_later = later(act.state.plan, act.step.id, applied.error()), .preflight = {}};
-  const std::string why = fmt::format("it was in hand when this daemon stopped or lost its connection; the ledger says: {}",
-                                      to_string(*applied));
+  const std::string why = fmt::format(
+      "it was in hand when this daemon stopped or lost its connection; the ledger says: {}", to_string(*applied));
   core::Event event;
   if (forward) {
     event = *applied == Applied::full ? core::Event(core::StepFinished{act.step.id, 0, {}, why})
@@ -209,11 +215,13 @@ ports::TargetResult<ports::Target*> Runner::ready(const core::PlanState& state, 
 
 bool Runner::record(const Act& act, const core::Event& event) {
   const auto appended =
-      journal_.transact(act.state.plan.id, [&](const core::PlanState&) -> Result<std::vector<core::Event>> { return std::vector{event}; });
+      journal_.transact(act.state.plan.id,
+                        [&](const core::PlanState&) -> Result<std::vector<core::Event>> { return std::vector{event}; });
   if (appended) return true;
-  log_.error("an outcome could not be recorded; the ledger will settle it",
-             {{"plan", act.state.plan.id.str()}, {"step", act.step.id.str()}, {"event", std::string(core::kind(event))},
-              {"error", appended.error().message}});
+  log_.error("an outcome could not be recorded; the ledger will settle it", {{"plan", act.state.plan.id.str()},
+                                                                             {"step", act.step.id.str()},
+                                                                             {"event", std::string(core::kind(event))},
+                                                                             {"error", appended.error().message}});
   return false;
 }
 
@@ -236,7 +244,8 @@ Milliseconds Runner::statement_timeout(const core::Step& step, const std::vector
 }
 
 Milliseconds Runner::backoff(int attempt, Milliseconds longest) {
-  // Doubling from half a second, then "full jitter" over the upper half, so that retries meet neither each other nor a beat.
+  // Doubling from half a second, then "full jitter" over the upper half, so that retries meet neither each other nor a
+  // beat.
   const Milliseconds ceiling = std::min(longest, Milliseconds{500} * (1 << std::min(attempt - 1, 10)));
   const std::scoped_lock lock(mutex_);
   std::uniform_int_distribution<std::int64_t> spread(ceiling.count() / 2, ceiling.count());

@@ -15,8 +15,8 @@
 
 namespace diastole::engine {
 
-// What the loop has to know beyond the events. `again_later`: the target or the state database could not be used; wait before
-// the next act, and show why.
+// What the loop has to know beyond the events. `again_later`: the target or the state database could not be used; wait
+// before the next act, and show why.
 struct ActResult {
   std::optional<core::Reason> again_later;
   std::optional<core::Preflight> preflight;
@@ -28,8 +28,8 @@ class Runner {
   Runner(Journal& journal, Targets targets, const ports::Lease& lease, const ports::Clock& clock, ports::Log& log,
          const EngineSettings& settings);
 
-  // The action's intent is durable by now. Returns when the outcome is recorded, or could not be: then the step stays marked and
-  // is settled by a later act.
+  // The action's intent is durable by now. Returns when the outcome is recorded, or could not be: then the step stays
+  // marked and is settled by a later act.
   [[nodiscard]] ActResult perform(const core::PlanState& state, const core::Action& action, Hand& hand);
 
  private:
@@ -47,7 +47,8 @@ class Runner {
   [[nodiscard]] ActResult settle(const Act& act);
   [[nodiscard]] ActResult backfill(const Act& act);
 
-  // Executes, again and again while a lock is not granted, up to the configured attempts; each wait is an event with the blockers.
+  // Executes, again and again while a lock is not granted, up to the configured attempts; each wait is an event with
+  // the blockers.
   struct Attempted {
     ports::TargetResult<ports::WorkDone> result;
     int attempts = 1;
@@ -58,7 +59,8 @@ class Runner {
   // Appends; the loop settles what could not be recorded.
   bool record(const Act& act, const core::Event& event);
   [[nodiscard]] core::Reason later(const core::Plan& plan, const StepId& step, const ports::TargetError& error) const;
-  [[nodiscard]] Milliseconds statement_timeout(const core::Step& step, const std::vector<core::Statement>& statements) const;
+  [[nodiscard]] Milliseconds statement_timeout(const core::Step& step,
+                                               const std::vector<core::Statement>& statements) const;
   [[nodiscard]] Milliseconds backoff(int attempt, Milliseconds longest);
 
   Journal& journal_;

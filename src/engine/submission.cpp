@@ -16,7 +16,8 @@ std::expected<core::Plan, Refusal> examine(const nlohmann::json& document, const
     std::vector<std::string> known;
     for (const auto& target : targets) known.push_back(target.str());
     return refuse({ErrorCode::invalid_argument,
-                   fmt::format("no target '{}' in the daemon's configuration; it has: {}", read->target.str(), fmt::join(known, ", ")),
+                   fmt::format("no target '{}' in the daemon's configuration; it has: {}", read->target.str(),
+                               fmt::join(known, ", ")),
                    "/target"});
   }
   auto plan = sql::complete(std::move(*read));
@@ -24,7 +25,8 @@ std::expected<core::Plan, Refusal> examine(const nlohmann::json& document, const
   if (auto valid = core::validate(*plan); !valid) return refuse(std::move(valid.error()));
   if (!sql::refusals(*plan).empty()) {
     Refusal refusal;
-    for (const auto& step : plan->steps) refusal.findings.insert(refusal.findings.end(), step.findings.begin(), step.findings.end());
+    for (const auto& step : plan->steps)
+      refusal.findings.insert(refusal.findings.end(), step.findings.begin(), step.findings.end());
     return std::unexpected(std::move(refusal));
   }
   return std::move(*plan);

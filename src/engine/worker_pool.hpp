@@ -1,4 +1,5 @@
-// A fixed number of threads for what blocks. Tasks that are queued when the pool stops are dropped: nothing was promised for them.
+// A fixed number of threads for what blocks. Tasks that are queued when the pool stops are dropped: nothing was
+// promised for them.
 #pragma once
 
 #include <condition_variable>

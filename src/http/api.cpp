@@ -52,7 +52,9 @@ const std::vector<Route>& routes() {
   return kRoutes;
 }
 
-bool is_parameter(std::string_view segment) { return segment.starts_with('{'); }
+bool is_parameter(std::string_view segment) {
+  return segment.starts_with('{');
+}
 
 bool matches(const Route& route, const std::vector<std::string>& path) {
   return std::ranges::equal(route.pattern, path, [](std::string_view segment, const std::string& actual) {
@@ -91,7 +93,8 @@ class Api final : public Handler {
     if (routed.allowed.empty()) {
       return problem(404, "Not found", fmt::format("no such resource; see README for the API"));
     }
-    auto response = problem(405, "Method not allowed", fmt::format("{} is not possible here; {} is", request.method, routed.allowed));
+    auto response = problem(405, "Method not allowed",
+                            fmt::format("{} is not possible here; {} is", request.method, routed.allowed));
     response.headers.emplace_back("Allow", routed.allowed);
     return response;
   }
@@ -120,7 +123,8 @@ class Api final : public Handler {
       auto principal = authenticate(request);
       if (!principal) return std::move(principal.error());
       if (principal->role != Role::admin && std::ranges::find(route.roles, principal->role) == route.roles.end()) {
-        return problem(403, "Forbidden", fmt::format("the token '{}' has a role that may not do this", principal->name));
+        return problem(403, "Forbidden",
+                       fmt::format("the token '{}' has a role that may not do this", principal->name));
       }
       made.principal = std::move(*principal);
     }
@@ -143,7 +147,8 @@ class Api final : public Handler {
         if (same_hash(principal.token_hash, hash)) return principal;
       }
     }
-    auto response = problem(401, "Unauthorized", header.empty() ? "send a token: Authorization: Bearer …" : "this token is not known");
+    auto response = problem(401, "Unauthorized",
+                            header.empty() ? "send a token: Authorization: Bearer …" : "this token is not known");
     response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"diastole\"");
     return std::unexpected(std::move(response));
   }

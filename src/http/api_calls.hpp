@@ -41,7 +41,8 @@ class ApiCalls {
 
  private:
   [[nodiscard]] Answer command(const PlanId& plan, const core::Command& command);
-  [[nodiscard]] Result<std::vector<ports::StoredEvent>> page(const std::optional<PlanId>& plan, std::int64_t after, int limit);
+  [[nodiscard]] Result<std::vector<ports::StoredEvent>> page(const std::optional<PlanId>& plan, std::int64_t after,
+                                                             int limit);
 
   const ApiParts parts_;
   const ApiSettings& settings_;
@@ -51,7 +52,7 @@ class ApiCalls {
 [[nodiscard]] std::expected<nlohmann::json, Response> json_body(const Request& request, std::size_t limit);
 [[nodiscard]] Response json_response(int status, const nlohmann::json& body);
 // A query parameter as a number in a range; the default where it is not given.
-[[nodiscard]] Result<std::int64_t> number(const Request& request, const std::string& key, std::int64_t fallback, std::int64_t low,
-                                          std::int64_t high);
+[[nodiscard]] Result<std::int64_t> number(const Request& request, const std::string& key, std::int64_t fallback,
+                                          std::int64_t low, std::int64_t high);
 
 }  // namespace diastole::http

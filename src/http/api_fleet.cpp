@@ -18,7 +18,8 @@ constexpr std::int64_t kInstancesAPage = 1000;
 constexpr Milliseconds kStalled{30'000};
 
 bool is_service_name(std::string_view text) {
-  return !text.empty() && text.size() <= 63 && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
+  return !text.empty() && text.size() <= 63 &&
+         text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
 }
 
 bool is_visible(std::string_view text) {
@@ -35,7 +36,8 @@ Result<std::string> visible_text(const json& object, const std::string& path, co
     auto text = found->get<std::string>();
     if (text.size() <= kMaxText && is_visible(text) && !(required && text.empty())) return text;
   }
-  return fail(ErrorCode::invalid_argument, fmt::format("expected text of 1 to {} characters without spaces", kMaxText), path + "/" + key);
+  return fail(ErrorCode::invalid_argument, fmt::format("expected text of 1 to {} characters without spaces", kMaxText),
+              path + "/" + key);
 }
 
 Result<engine::Heartbeat> heartbeat_from(const json& value, const std::string& path) {
@@ -45,7 +47,8 @@ Result<engine::Heartbeat> heartbeat_from(const json& value, const std::string& p
   for (const auto& [key, unused] : value.items()) {
     constexpr std::string_view kKnown[] = {"service", "instance", "version", "incarnation", "sequence"};
     if (std::ranges::find(kKnown, key) == std::end(kKnown)) {
-      return fail(ErrorCode::invalid_argument, "unknown key; known: service, instance, version, incarnation, sequence", path + "/" + key);
+      return fail(ErrorCode::invalid_argument, "unknown key; known: service, instance, version, incarnation, sequence",
+                  path + "/" + key);
     }
   }
   engine::Heartbeat heartbeat;
@@ -62,7 +65,8 @@ Result<engine::Heartbeat> heartbeat_from(const json& value, const std::string& p
   if (!incarnation) return std::unexpected(incarnation.error());
   if (const auto sequence = value.find("sequence"); sequence != value.end()) {
     const bool fits = sequence->is_number_unsigned() && *sequence <= std::numeric_limits<std::int64_t>::max();
-    if (!fits) return fail(ErrorCode::invalid_argument, "expected a whole number that is not negative", path + "/sequence");
+    if (!fits)
+      return fail(ErrorCode::invalid_argument, "expected a whole number that is not negative", path + "/sequence");
     heartbeat.sequence = sequence->get<std::int64_t>();
   }
   heartbeat.service = ServiceName(std::move(*service));
@@ -77,10 +81,12 @@ Result<engine::Heartbeat> heartbeat_from(const json& value, const std::string& p
 std::expected<json, Response> json_body(const Request& request, std::size_t limit) {
   const auto type = request.header("content-type").value_or("");
   if (!type.starts_with("application/json")) {
-    return std::unexpected(problem(415, "Unsupported media type", "send Content-Type: application/json (the command line reads YAML)"));
+    return std::unexpected(
+        problem(415, "Unsupported media type", "send Content-Type: application/json (the command line reads YAML)"));
   }
   if (request.body.size() > limit) {
-    return std::unexpected(problem(413, "Content too large", fmt::format("the limit is {} bytes", limit), {{"limit", limit}}));
+    return std::unexpected(
+        problem(413, "Content too large", fmt::format("the limit is {} bytes", limit), {{"limit", limit}}));
   }
   auto parsed = codec::parse_json(request.body);
   if (!parsed) return std::unexpected(problem(400, "Malformed JSON", parsed.error().message));
@@ -95,28 +101,34 @@ Response json_response(int status, const json& body) {
   return response;
 }
 
-Result<std::int64_t> number(const Request& request, const std::string& key, std::int64_t fallback, std::int64_t low, std::int64_t high) {
+Result<std::int64_t> number(const Request& request, const std::string& key, std::int64_t fallback, std::int64_t low,
+                            std::int64_t high) {
   const auto found = request.query.find(key);
   if (found == request.query.end()) return fallback;
   const auto& text = found->second;
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size() || value < low || value > high) {
-    return fail(ErrorCode::invalid_argument, fmt::format("expected a whole number from {} to {}, found '{}'", low, high, text), key);
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("expected a whole number from {} to {}, found '{}'", low, high, text), key);
   }
   return value;
 }
 
-Answer ApiCalls::livez(const Call&) { return json_response(200, {{"status", "alive"}}); }
+Answer ApiCalls::livez(const Call&) {
+  return json_response(200, {{"status", "alive"}});
+}
 
 Answer ApiCalls::readyz(const Call&) {
   if (parts_.lease.epoch().value == 0) {
-    return problem(503, "Not ready", "the lease is not held: the state database cannot be reached, or another daemon holds it",
+    return problem(503, "Not ready",
+                   "the lease is not held: the state database cannot be reached, or another daemon holds it",
                    {{"retry_after_s", 2}});
   }
   const auto since = parts_.clock.now().mono - parts_.reconciler.last_round();
   if (since > kStalled) {
-    return problem(503, "Not ready", fmt::format("the reconciler has not come round for {}", format_duration(since)), {{"retry_after_s", 5}});
+    return problem(503, "Not ready", fmt::format("the reconciler has not come round for {}", format_duration(since)),
+                   {{"retry_after_s", 5}});
   }
   return json_response(200, {{"status", "ready"}, {"epoch", parts_.lease.epoch().value}});
 }
@@ -148,13 +160,16 @@ Answer ApiCalls::heartbeats(const Call& call) {
   return json_response(200, out);
 }
 
-Answer ApiCalls::services(const Call&) { return json_response(200, services_view(parts_.fleet.view())); }
+Answer ApiCalls::services(const Call&) {
+  return json_response(200, services_view(parts_.fleet.view()));
+}
 
 Answer ApiCalls::instances(const Call& call) {
   const auto limit = number(call.request, "limit", kInstancesAPage, 1, kInstancesAPage);
   if (!limit) return problem(limit.error());
   const auto after = call.request.query.contains("after") ? call.request.query.at("after") : "";
-  const auto found = parts_.fleet.instances(ServiceName(call.parameters.front()), after, static_cast<std::size_t>(*limit));
+  const auto found =
+      parts_.fleet.instances(ServiceName(call.parameters.front()), after, static_cast<std::size_t>(*limit));
   json out = json::array();
   for (const auto& instance : found) out.push_back(instance_view(instance));
   json body{{"instances", std::move(out)}};

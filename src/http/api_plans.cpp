@@ -17,7 +17,9 @@ using nlohmann::json;
 constexpr int kEventsAPage = 500;
 constexpr Milliseconds kLongestWait{600'000};
 
-std::string etag(const core::Plan& plan) { return '"' + plan.hash + '"'; }
+std::string etag(const core::Plan& plan) {
+  return '"' + plan.hash + '"';
+}
 
 Response plan_response(int status, const core::PlanState& state) {
   auto response = json_response(status, plan_view(state));
@@ -34,10 +36,12 @@ Response refusal_response(const engine::Refusal& refusal) {
     findings.push_back(codec::finding_to_json(finding));
     if (finding.severity == core::Severity::error && finding.allowed_because.empty()) ++refusing;
   }
-  const auto detail = !refusal.errors.empty()
-                          ? (refusal.errors.front().path.empty() ? "" : refusal.errors.front().path + ": ") + refusal.errors.front().message
-                          : fmt::format("{} finding{} of the analyser refuse{} the plan; each has its safe form beside it", refusing,
-                                        refusing == 1 ? "" : "s", refusing == 1 ? "s" : "");
+  const auto detail =
+      !refusal.errors.empty()
+          ? (refusal.errors.front().path.empty() ? "" : refusal.errors.front().path + ": ") +
+                refusal.errors.front().message
+          : fmt::format("{} finding{} of the analyser refuse{} the plan; each has its safe form beside it", refusing,
+                        refusing == 1 ? "" : "s", refusing == 1 ? "s" : "");
   return problem(422, "Plan refused", detail, {{"errors", std::move(errors)}, {"findings", std::move(findings)}});
 }
 
@@ -77,7 +81,9 @@ Answer ApiCalls::check(const Call& call) {
     for (const auto& finding : view["findings"]) findings.push_back(finding);
     steps.push_back(std::move(view));
   }
-  return json_response(200, {{"id", plan->id.str()}, {"hash", plan->hash}, {"steps", std::move(steps)}, {"findings", std::move(findings)}});
+  return json_response(
+      200,
+      {{"id", plan->id.str()}, {"hash", plan->hash}, {"steps", std::move(steps)}, {"findings", std::move(findings)}});
 }
 
 Answer ApiCalls::list_plans(const Call&) {
@@ -99,16 +105,20 @@ Answer ApiCalls::get_plan(const Call& call) {
   if (const auto given = query.find("until"); given != query.end()) {
     const auto stage = core::stage_from(given->second);
     if (!stage) {
-      return problem({ErrorCode::invalid_argument,
-                      fmt::format("'{}' is no stage; wait until expanding, expanded, backfilling, backfilled, contracting or completed",
-                                  given->second),
-                      "until"});
+      return problem(
+          {ErrorCode::invalid_argument,
+           fmt::format(
+               "'{}' is no stage; wait until expanding, expanded, backfilling, backfilled, contracting or completed",
+               given->second),
+           "until"});
     }
     until = *stage;
   }
-  const auto wait = query.contains("wait") ? parse_duration(query.at("wait")) : Result<Milliseconds>(Milliseconds{60'000});
+  const auto wait =
+      query.contains("wait") ? parse_duration(query.at("wait")) : Result<Milliseconds>(Milliseconds{60'000});
   if (!wait) return problem({ErrorCode::invalid_argument, wait.error().message, "wait"});
-  return LongPoll{.timeout = std::min(*wait, kLongestWait), .attempt = [this, id, until](bool last) -> std::optional<Response> {
+  return LongPoll{.timeout = std::min(*wait, kLongestWait),
+                  .attempt = [this, id, until](bool last) -> std::optional<Response> {
                     const auto now = parts_.journal.get(id);
                     if (!now) return problem(now.error());
                     if (!last && !reached(**now, until)) return std::nullopt;
@@ -140,7 +150,8 @@ Answer ApiCalls::events(const Call& call) {
     std::int64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc{} || end != text.data() + text.size() || value < 0) {
-      return problem({ErrorCode::invalid_argument, "Last-Event-ID is not an id that this daemon has sent", "Last-Event-ID"});
+      return problem(
+          {ErrorCode::invalid_argument, "Last-Event-ID is not an id that this daemon has sent", "Last-Event-ID"});
     }
     after = value;
   }
@@ -185,16 +196,23 @@ Answer ApiCalls::approve(const Call& call) {
                    {{"hash", (*state)->plan.hash}});
   }
   if (*match != etag((*state)->plan)) {
-    return problem(412, "Precondition failed", fmt::format("the plan's ETag is {}, not {}: look at it again before you approve",
-                                                           etag((*state)->plan), *match),
-                   {{"hash", (*state)->plan.hash}});
+    return problem(
+        412, "Precondition failed",
+        fmt::format("the plan's ETag is {}, not {}: look at it again before you approve", etag((*state)->plan), *match),
+        {{"hash", (*state)->plan.hash}});
   }
   return command(id, core::Approve{*phase, call.principal.name, text("note"), settings_.approval_by_submitter});
 }
 
-Answer ApiCalls::pause(const Call& call) { return command(PlanId(call.parameters.front()), core::Pause{call.principal.name}); }
-Answer ApiCalls::resume(const Call& call) { return command(PlanId(call.parameters.front()), core::Resume{call.principal.name}); }
-Answer ApiCalls::retry(const Call& call) { return command(PlanId(call.parameters.front()), core::Retry{call.principal.name}); }
+Answer ApiCalls::pause(const Call& call) {
+  return command(PlanId(call.parameters.front()), core::Pause{call.principal.name});
+}
+Answer ApiCalls::resume(const Call& call) {
+  return command(PlanId(call.parameters.front()), core::Resume{call.principal.name});
+}
+Answer ApiCalls::retry(const Call& call) {
+  return command(PlanId(call.parameters.front()), core::Retry{call.principal.name});
+}
 
 Answer ApiCalls::abort(const Call& call) {
   std::string reason;
@@ -210,12 +228,14 @@ Answer ApiCalls::abort(const Call& call) {
 }
 
 Answer ApiCalls::command(const PlanId& plan, const core::Command& wanted) {
-  const auto state = parts_.journal.transact(plan, [&](const core::PlanState& present) { return core::command(present, wanted); });
+  const auto state =
+      parts_.journal.transact(plan, [&](const core::PlanState& present) { return core::command(present, wanted); });
   if (state) return plan_response(200, **state);
   if (state.error().code != ErrorCode::conflict) return problem(state.error());
   json extra = json::object();
   if (const auto present = parts_.journal.get(plan)) {
-    extra = {{"hash", (*present)->plan.hash}, {"state", (*present)->state_text()}, {"stage", to_string((*present)->stage)}};
+    extra = {
+        {"hash", (*present)->plan.hash}, {"state", (*present)->state_text()}, {"stage", to_string((*present)->stage)}};
   }
   return problem(409, "Conflict", state.error().message, extra);
 }

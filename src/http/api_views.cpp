@@ -14,7 +14,8 @@ json ways_on(const core::PlanState& state) {
   json out = json::array();
   const auto possible = [&](const core::Command& command) { return core::command(state, command).has_value(); };
   for (const auto phase : core::kPhases) {
-    if (state.approvals_given(phase) < state.plan.approvals_needed(phase) && possible(core::Approve{phase, "", "", true})) {
+    if (state.approvals_given(phase) < state.plan.approvals_needed(phase) &&
+        possible(core::Approve{phase, "", "", true})) {
       out.push_back("approve " + std::string(to_string(phase)));
     }
   }
@@ -56,7 +57,9 @@ json step_view(const core::Step& step) {
   if (step.backfill) {
     json set = json::object();
     for (const auto& [column, expression] : step.backfill->set) set[column] = expression;
-    out["backfill"] = {{"table", step.backfill->table}, {"set", std::move(set)}, {"where", step.backfill->where},
+    out["backfill"] = {{"table", step.backfill->table},
+                       {"set", std::move(set)},
+                       {"where", step.backfill->where},
                        {"verify", step.backfill->verify}};
   }
   return out;

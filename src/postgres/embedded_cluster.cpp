@@ -209,7 +209,7 @@ Result<void> EmbeddedCluster::State::make_cluster() {
   fs::remove_all(unfinished, error);
   if (const Result<void> made = make_directory(unfinished, user); !made) return made;
   ServerCommand command{.program = binaries / "initdb",
-                        .arguments = {"--pgdata", unfinished.string(), "--username=diastole", "--auth-local=trust",
+                        .arguments = {"--pgdata", unfinished.string(), "--username=postgres", "--auth-local=trust",
                                       "--auth-host=reject", "--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"},
                         .output = log};
   if (data_directory.parent_path() == run_directory) command.arguments.emplace_back("--no-sync");
@@ -288,7 +288,7 @@ EmbeddedCluster::EmbeddedCluster(std::unique_ptr<State> state) : state_(std::mov
 EmbeddedCluster::~EmbeddedCluster() = default;
 
 std::string EmbeddedCluster::dsn(std::string_view database) const {
-  return fmt::format("host={} port=5432 user=diastole dbname={}", state_->run_directory.string(), database);
+  return fmt::format("host={} port=5432 user=postgres dbname={}", state_->run_directory.string(), database);
 }
 
 Result<void> EmbeddedCluster::stop() {

@@ -264,8 +264,11 @@ TargetResult<std::int64_t> PgTarget::backfill_remaining(const BackfillWork& work
     remaining = unit.work.exec(sql)[0][0].as<std::int64_t>();
     return {};
   });
-  if (!counted) return std::unexpected(std::move(counted.error()));
-  return remaining;
+  if (counted) return remaining;
+  auto& error = counted.error();
+  // We made the transaction read-only, not the server: the query is at fault.
+  if (error.failure.sqlstate == "25006" && error.failure.statement == 1) error.code = ErrorCode::invalid_argument;
+  return std::unexpected(std::move(error));
 }
 
 TargetResult<void> PgTarget::backfill_finish(const BackfillWork& work) {

@@ -187,13 +187,16 @@ void Preflight::long_transactions() {
 }
 
 void Preflight::prepared_transactions() {
+  // Its locks have no pid, and its virtual transaction is not derived from its xid in every version: the lock that it holds on its
+  // own xid leads from one to the other.
   const auto found = query(
       work_,
       family() +
           "SELECT p.gid, p.owner, (extract(epoch FROM clock_timestamp() - p.prepared) * 1000)::bigint, "
           "(extract(epoch FROM p.prepared) * 1000)::bigint, coalesce(min(f.oid::regclass::text), '') "
-          "FROM pg_prepared_xacts p LEFT JOIN pg_locks l ON l.pid IS NULL AND l.locktype = 'relation' "
-          "AND split_part(l.virtualtransaction, '/', 2) = p.transaction::text LEFT JOIN family f ON f.oid = l.relation "
+          "FROM pg_prepared_xacts p LEFT JOIN pg_locks x ON x.pid IS NULL AND x.locktype = 'transactionid' AND x.granted "
+          "AND x.transactionid = p.transaction LEFT JOIN pg_locks l ON l.pid IS NULL AND l.locktype = 'relation' "
+          "AND l.virtualtransaction = x.virtualtransaction LEFT JOIN family f ON f.oid = l.relation "
           "WHERE p.database = current_database() GROUP BY p.gid, p.owner, p.prepared "
           "HAVING count(f.oid) > 0 OR p.prepared < clock_timestamp() - $1 * interval '1 millisecond' ORDER BY p.prepared",
       request_.long_transaction.count());

@@ -472,11 +472,7 @@ TEST_F(StateTest, AnEpochRaisedOverOursEndsTheLease) {
 
 TEST(StateErrorTest, ConnectionErrorsSayWhatIsWrongButNotWhereOrWho) {
   const auto socket = test::cluster().dsn("no_such_database");
-  struct Case {
-    std::string dsn;
-    std::string says;
-  };
-  const std::vector<Case> cases{
+  const std::vector<std::pair<std::string, std::string>> cases{
       {"postgresql://app_owner:s3cret@127.0.0.1:1/orders", "connection refused"},
       {"postgresql://app_owner:s3cret@no-such-host.invalid/orders", "does not resolve"},
       {"host=/no/such/dir user=app_owner password=s3cret dbname=orders", "connection refused"},

@@ -15,13 +15,15 @@ struct DevOptions {
   std::optional<std::filesystem::path> data_dir;  // kept between runs; none: gone with the process
 };
 
-// Blocks SIGTERM and SIGINT for the process; call before any thread is started, from main's thread, which then runs the daemon.
+// Blocks SIGTERM and SIGINT for the process; call before any thread is started, from main's thread, which then runs the
+// daemon.
 void block_stop_signals();
 
 class Daemon {
  public:
   // Everything is up and serving when this returns; what it could not bring up is the error.
-  [[nodiscard]] static Result<std::unique_ptr<Daemon>> start(config::Config config, const std::optional<DevOptions>& dev);
+  [[nodiscard]] static Result<std::unique_ptr<Daemon>> start(config::Config config,
+                                                             const std::optional<DevOptions>& dev);
   ~Daemon();
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;

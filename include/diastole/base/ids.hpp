@@ -38,5 +38,7 @@ struct Epoch {
 
 template <typename Tag>
 struct std::hash<diastole::StringId<Tag>> {
-  std::size_t operator()(const diastole::StringId<Tag>& id) const noexcept { return std::hash<std::string>{}(id.str()); }
+  std::size_t operator()(const diastole::StringId<Tag>& id) const noexcept {
+    return std::hash<std::string>{}(id.str());
+  }
 };

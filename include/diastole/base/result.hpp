@@ -1,4 +1,5 @@
-// Errors as values. What can be expected returns Result<T>; exceptions are for bugs and start-up and stop at an adapter's edge.
+// Errors as values. What can be expected returns Result<T>; exceptions are for bugs and start-up and stop at an
+// adapter's edge.
 #pragma once
 
 #include <expected>
@@ -26,7 +27,8 @@ enum class ErrorCode {
 struct Error {
   ErrorCode code = ErrorCode::internal;
   std::string message;
-  std::string path;  // JSON pointer into the input that is wrong, e.g. /backfill/0/table; empty where it concerns the whole
+  std::string
+      path;  // JSON pointer into the input that is wrong, e.g. /backfill/0/table; empty where it concerns the whole
 };
 
 template <typename T>

@@ -13,13 +13,14 @@
 
 namespace diastole::codec {
 
-// Text to a JSON value, at most 32 levels deep; invalid_argument names line and column. Duplicate keys and U+0000 are refused.
+// Text to a JSON value, at most 32 levels deep; invalid_argument names line and column. Duplicate keys and U+0000 are
+// refused.
 [[nodiscard]] Result<nlohmann::json> parse_json(std::string_view text);
-// YAML 1.1's scalars become strings unless they are unquoted numbers, booleans or null; duplicate keys, aliases beyond the
-// document's own size and more than 32 levels are refused. invalid_argument names line and column.
+// YAML 1.1's scalars become strings unless they are unquoted numbers, booleans or null; duplicate keys, aliases beyond
+// the document's own size and more than 32 levels are refused. invalid_argument names line and column.
 [[nodiscard]] Result<nlohmann::json> parse_yaml(std::string_view text);
-// The 1-based line of a JSON pointer's value in a YAML text, or of the nearest value around it where it is missing; 0 where the
-// text or the pointer cannot be read.
+// The 1-based line of a JSON pointer's value in a YAML text, or of the nearest value around it where it is missing; 0
+// where the text or the pointer cannot be read.
 [[nodiscard]] int line_of(std::string_view yaml, std::string_view pointer);
 
 // What the daemon's configuration says where a plan may say something itself.
@@ -28,8 +29,8 @@ struct PlanDefaults {
   Milliseconds min_soak{0};  // a plan may not ask for less
 };
 
-// Reads a plan document (shared/design/plan.md). Fills everything that the document says, and the hash; the analysis is sql's.
-// On failure every error that was found, each with its path; never an empty list.
+// Reads a plan document (shared/design/plan.md). Fills everything that the document says, and the hash; the analysis is
+// sql's. On failure every error that was found, each with its path; never an empty list.
 [[nodiscard]] std::expected<core::Plan, std::vector<Error>> plan_from_document(const nlohmann::json& document,
                                                                                const PlanDefaults& defaults = {});
 

@@ -15,8 +15,8 @@ struct PacingLimits {
   Milliseconds target{20};  // how long a batch should take: what an application's row lock waits for at worst
 };
 
-// Additive increase, multiplicative decrease on the batch's duration (Chiu and Jain, 1989): +10 % of the size (at least 10 rows)
-// while under the target, half above it. Always within the limits.
+// Additive increase, multiplicative decrease on the batch's duration (Chiu and Jain, 1989): +10 % of the size (at least
+// 10 rows) while under the target, half above it. Always within the limits.
 [[nodiscard]] int next_batch_rows(int rows, Milliseconds took, const PacingLimits& limits);
 // After a lock or statement timeout.
 [[nodiscard]] int halved_batch_rows(int rows, const PacingLimits& limits);

@@ -45,9 +45,9 @@ struct Failure {
 };
 
 struct Progress {
-  std::int64_t rows = 0;         // visited, all passes together
+  std::int64_t rows = 0;  // visited, all passes together
   std::int64_t rows_changed = 0;
-  std::int64_t rows_total = 0;   // estimate; 0 unknown
+  std::int64_t rows_total = 0;  // estimate; 0 unknown
   int pass = 1;
   double rows_per_second = 0;
   std::optional<Milliseconds> eta;
@@ -105,7 +105,8 @@ struct StepFailed {
   Failure failure;
   friend bool operator==(const StepFailed&, const StepFailed&) = default;
 };
-// The step is not running any more and did not finish: pause, stop, or a crash that the ledger has settled. It will start again.
+// The step is not running any more and did not finish: pause, stop, or a crash that the ledger has settled. It will
+// start again.
 struct StepInterrupted {
   StepId step;
   Applied applied = Applied::none;
@@ -158,9 +159,10 @@ struct PlanWaits {
   friend bool operator==(const PlanWaits&, const PlanWaits&) = default;
 };
 
-using Event = std::variant<PlanSubmitted, PhaseApproved, PhaseStarted, PhaseFinished, StepStarted, StepProgressed, LockWaited,
-                           StepFinished, StepFailed, StepInterrupted, PlanPaused, PlanResumed, RetryRequested, AbortRequested,
-                           UndoStarted, UndoFinished, UndoFailed, UndoInterrupted, PlanAborted, PlanWaits>;
+using Event =
+    std::variant<PlanSubmitted, PhaseApproved, PhaseStarted, PhaseFinished, StepStarted, StepProgressed, LockWaited,
+                 StepFinished, StepFailed, StepInterrupted, PlanPaused, PlanResumed, RetryRequested, AbortRequested,
+                 UndoStarted, UndoFinished, UndoFailed, UndoInterrupted, PlanAborted, PlanWaits>;
 
 // The name on the wire: plan_submitted, phase_approved, …
 [[nodiscard]] std::string_view kind(const Event& event);

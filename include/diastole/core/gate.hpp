@@ -25,9 +25,9 @@ struct Sighting {
 struct VersionTally {
   std::string version;
   std::int64_t live = 0;
-  std::int64_t silent = 0;             // not heard of for longer than the suspect time: unknown, never gone
+  std::int64_t silent = 0;              // not heard of for longer than the suspect time: unknown, never gone
   std::optional<MonoTime> last_report;  // the latest report of this version by anyone, since the daemon began
-  std::vector<Sighting> examples;      // at most FleetView::kExamples, silent ones first
+  std::vector<Sighting> examples;       // at most FleetView::kExamples, silent ones first
 };
 
 struct ServiceTally {
@@ -69,9 +69,9 @@ struct GateVerdict {
   [[nodiscard]] bool open() const { return state == GateState::open; }
 };
 
-// `soaking_since` is what the previous verdict of this process said; a restart passes nothing and so begins the soak anew.
-// An instance counts for every requirement of its service. Monotone: more old or unknown evidence, or less new evidence, never
-// opens a closed gate (invariant S5).
+// `soaking_since` is what the previous verdict of this process said; a restart passes nothing and so begins the soak
+// anew. An instance counts for every requirement of its service. Monotone: more old or unknown evidence, or less new
+// evidence, never opens a closed gate (invariant S5).
 [[nodiscard]] GateVerdict evaluate_gate(const GateSpec& spec, const FleetView& fleet, bool backfill_complete,
                                         std::optional<MonoTime> soaking_since, Now now);
 

@@ -1,5 +1,5 @@
-// The plan's state machine: evolve folds events into a state, decide looks at a state and the world and says what comes next,
-// command turns what a person asks into events. All pure; the shell appends the events and performs the action.
+// The plan's state machine: evolve folds events into a state, decide looks at a state and the world and says what comes
+// next, command turns what a person asks into events. All pure; the shell appends the events and performs the action.
 #pragma once
 
 #include <map>
@@ -22,16 +22,19 @@ namespace diastole::core {
 //     └────────────┴───────────┴─────────────┴─────────────┴─────────────┤ abort, until a destructive step has begun
 //                                                                        ▼
 //                                                                    aborting ─▶ aborted
-//  A phase starts with phase_started (approvals there, preflight clean, for contract the gate open) and ends with phase_finished
-//  (every step of it done). A phase without steps starts and finishes at once and needs neither approval nor gate.
+//  A phase starts with phase_started (approvals there, preflight clean, for contract the gate open) and ends with
+//  phase_finished (every step of it done). A phase without steps starts and finishes at once and needs neither approval
+//  nor gate.
 enum class Stage { accepted, expanding, expanded, backfilling, backfilled, contracting, completed, aborting, aborted };
-inline constexpr Stage kStages[] = {Stage::accepted,   Stage::expanding,   Stage::expanded, Stage::backfilling, Stage::backfilled,
-                                    Stage::contracting, Stage::completed, Stage::aborting, Stage::aborted};
+inline constexpr Stage kStages[] = {Stage::accepted,    Stage::expanding,  Stage::expanded,
+                                    Stage::backfilling, Stage::backfilled, Stage::contracting,
+                                    Stage::completed,   Stage::aborting,   Stage::aborted};
 [[nodiscard]] std::string_view to_string(Stage stage);
 [[nodiscard]] std::optional<Stage> stage_from(std::string_view text);
 [[nodiscard]] bool terminal(Stage stage);
 
-//  active ◀─resume/pause─▶ paused;   active, paused ─(step_failed, undo_failed)─▶ failed ─retry─▶ active;   any ─abort─▶ active
+//  active ◀─resume/pause─▶ paused;   active, paused ─(step_failed, undo_failed)─▶ failed ─retry─▶ active;   any
+//  ─abort─▶ active
 enum class Condition { active, paused, failed };
 [[nodiscard]] std::string_view to_string(Condition condition);
 [[nodiscard]] std::optional<Condition> condition_from(std::string_view text);
@@ -98,11 +101,11 @@ struct Preflight {
   std::vector<Reason> reasons;
 };
 struct Observation {
-  GateVerdict gate;                       // for contract
-  std::map<StepId, GateVerdict> needs;    // for backfills that have needs
-  std::optional<Preflight> preflight;     // the latest
-  bool step_in_hand = false;              // a runner of this process is acting for this plan
-  std::optional<Reason> hold;             // the shell asks to wait before the next act, and why (backoff, target away)
+  GateVerdict gate;                     // for contract
+  std::map<StepId, GateVerdict> needs;  // for backfills that have needs
+  std::optional<Preflight> preflight;   // the latest
+  bool step_in_hand = false;            // a runner of this process is acting for this plan
+  std::optional<Reason> hold;           // the shell asks to wait before the next act, and why (backoff, target away)
 };
 
 struct RunPreflight {

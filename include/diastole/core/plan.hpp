@@ -1,4 +1,5 @@
-// The plan: what is to happen, as a value. Made by codec from a document and completed by sql's analysis; never changed after.
+// The plan: what is to happen, as a value. Made by codec from a document and completed by sql's analysis; never changed
+// after.
 #pragma once
 
 #include <cstdint>
@@ -79,12 +80,12 @@ struct Statement {
 
 // A backfill sets columns of every row that `where` selects, in batches over the primary key.
 struct Backfill {
-  std::string table;                                      // as an SQL identifier
-  std::vector<std::pair<std::string, std::string>> set;   // column (unquoted name) and SQL expression over the row
-  std::string where;                                      // rows still to do; empty is every row
-  std::vector<FleetRequirement> needs;                    // runs only while these hold
-  std::string verify;                                     // "zero_rows", or a query that must return no row; empty: none
-  std::optional<int> batch_rows;                          // the size to begin with
+  std::string table;                                     // as an SQL identifier
+  std::vector<std::pair<std::string, std::string>> set;  // column (unquoted name) and SQL expression over the row
+  std::string where;                                     // rows still to do; empty is every row
+  std::vector<FleetRequirement> needs;                   // runs only while these hold
+  std::string verify;                                    // "zero_rows", or a query that must return no row; empty: none
+  std::optional<int> batch_rows;                         // the size to begin with
 
   friend bool operator==(const Backfill&, const Backfill&) = default;
 };
@@ -92,12 +93,12 @@ struct Backfill {
 struct Step {
   StepId id;
   Phase phase = Phase::expand;
-  std::string path;                   // JSON pointer of the entry it came from, e.g. /contract/0
-  std::string sql;                    // the text as written; empty for a backfill
-  std::string undo_sql;               // likewise; empty with no_undo set
-  std::string no_undo;                // why there is nothing to undo
-  std::string set_not_null;           // short form, "table.column"; codec fills it, sql replaces the step by the recipe's
-  std::optional<Backfill> backfill;   // set for a backfill, else statements
+  std::string path;          // JSON pointer of the entry it came from, e.g. /contract/0
+  std::string sql;           // the text as written; empty for a backfill
+  std::string undo_sql;      // likewise; empty with no_undo set
+  std::string no_undo;       // why there is nothing to undo
+  std::string set_not_null;  // short form, "table.column"; codec fills it, sql replaces the step by the recipe's
+  std::optional<Backfill> backfill;  // set for a backfill, else statements
   std::optional<Milliseconds> statement_timeout;
   std::map<std::string, std::string> allow;  // rule and reason
 
@@ -135,8 +136,8 @@ struct Plan {
   friend bool operator==(const Plan&, const Plan&) = default;
 };
 
-// Everything about a completed plan that no single field shows: unique ids, a fleet where there is a contract, statements that
-// cannot share a transaction, needs that name declared services. Errors carry the path.
+// Everything about a completed plan that no single field shows: unique ids, a fleet where there is a contract,
+// statements that cannot share a transaction, needs that name declared services. Errors carry the path.
 [[nodiscard]] Result<void> validate(const Plan& plan);
 
 }  // namespace diastole::core

@@ -17,9 +17,9 @@ enum class ReasonKind {
   backfill_incomplete,
   too_few_instances,
   instance_old,
-  instance_unknown,      // silent
+  instance_unknown,  // silent
   version_unparsable,
-  watching,              // the daemon has not watched for one suspect time yet
+  watching,  // the daemon has not watched for one suspect time yet
   soaking,
   // preflight
   long_transaction,

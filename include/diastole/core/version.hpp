@@ -12,7 +12,8 @@
 
 namespace diastole::core {
 
-// Semantic Versioning 2.0.0. A leading "v" is accepted, build metadata is ignored in comparisons (semver.org, section 10).
+// Semantic Versioning 2.0.0. A leading "v" is accepted, build metadata is ignored in comparisons (semver.org, section
+// 10).
 struct Version {
   std::uint64_t major = 0;
   std::uint64_t minor = 0;

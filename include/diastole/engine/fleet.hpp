@@ -1,4 +1,5 @@
-// Who runs which version, from heartbeats: in memory, with tallies per service and version, so that a verdict never counts rows.
+// Who runs which version, from heartbeats: in memory, with tallies per service and version, so that a verdict never
+// counts rows.
 #pragma once
 
 #include <cstdint>
@@ -43,8 +44,8 @@ struct FleetSettings {
   std::size_t max_instances = 1'000'000;
 };
 
-// Thread-safe. Time of receipt counts, on the monotonic clock. A silent instance stays known, as unknown, until it reports, signs
-// off or is decommissioned.
+// Thread-safe. Time of receipt counts, on the monotonic clock. A silent instance stays known, as unknown, until it
+// reports, signs off or is decommissioned.
 class FleetRegistry {
  public:
   FleetRegistry(ports::FleetStore& store, const ports::Clock& clock, const FleetSettings& settings);
@@ -55,13 +56,14 @@ class FleetRegistry {
   [[nodiscard]] Result<HeartbeatReply> report(const Heartbeat& heartbeat);
   // Removes an instance: it signed off, or an operator says it is gone for good. not_found where there is none.
   [[nodiscard]] Result<void> remove(const ServiceName& service, const InstanceId& instance, const std::string& reason);
-  // Writes what has changed since the last flush: arrivals, versions, departures, and last-seen at most once a minute each.
-  // On failure it is kept for the next.
+  // Writes what has changed since the last flush: arrivals, versions, departures, and last-seen at most once a minute
+  // each. On failure it is kept for the next.
   [[nodiscard]] Result<void> flush();
 
   [[nodiscard]] core::FleetView view();
   // Instances of a service in the order of their ids, after `after`, at most `limit`.
-  [[nodiscard]] std::vector<InstanceView> instances(const ServiceName& service, const std::string& after, std::size_t limit);
+  [[nodiscard]] std::vector<InstanceView> instances(const ServiceName& service, const std::string& after,
+                                                    std::size_t limit);
 
  private:
   struct Tally;

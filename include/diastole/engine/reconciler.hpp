@@ -20,7 +20,7 @@ struct EngineSettings {
   Milliseconds lock_timeout{500};
   int lock_attempts = 30;
   Milliseconds lock_retry_max{10'000};
-  Milliseconds statement_timeout{60'000};          // of statements whose lock blocks writers
+  Milliseconds statement_timeout{60'000};           // of statements whose lock blocks writers
   Milliseconds long_statement_timeout{86'400'000};  // of CONCURRENTLY, VALIDATE and others that block nobody
   Milliseconds long_transaction{300'000};
   int workers = 4;
@@ -40,8 +40,8 @@ using Targets = std::map<TargetName, ports::Target*>;
 
 class Reconciler {
  public:
-  Reconciler(Journal& journal, FleetRegistry& fleet, Targets targets, const ports::Lease& lease, const ports::Clock& clock,
-             ports::Log& log, const EngineSettings& settings);
+  Reconciler(Journal& journal, FleetRegistry& fleet, Targets targets, const ports::Lease& lease,
+             const ports::Clock& clock, ports::Log& log, const EngineSettings& settings);
   ~Reconciler();
   Reconciler(const Reconciler&) = delete;
   Reconciler& operator=(const Reconciler&) = delete;
@@ -49,7 +49,8 @@ class Reconciler {
   void start();
   // Something has changed that a plan may wait for. Thread-safe, cheap.
   void wake();
-  // Starts nothing more; gives the steps in hand `grace` to finish, then cancels them (they roll back), records and joins.
+  // Starts nothing more; gives the steps in hand `grace` to finish, then cancels them (they roll back), records and
+  // joins.
   void stop(Milliseconds grace);
   // The last time the loop came round: what the watchdog looks at.
   [[nodiscard]] MonoTime last_round() const;

@@ -17,7 +17,8 @@ struct Refusal {
 };
 
 // Reads, analyses and validates. The plan carries its findings.
-[[nodiscard]] std::expected<core::Plan, Refusal> examine(const nlohmann::json& document, const codec::PlanDefaults& defaults,
+[[nodiscard]] std::expected<core::Plan, Refusal> examine(const nlohmann::json& document,
+                                                         const codec::PlanDefaults& defaults,
                                                          const std::set<TargetName>& targets);
 
 }  // namespace diastole::engine

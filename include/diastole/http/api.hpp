@@ -26,8 +26,8 @@ struct Principal {
 };
 
 struct ApiSettings {
-  // Everybody may do everything, under the name "dev"; only for a loopback listener. Requests must then name a loopback host, so
-  // that a web page cannot reach the daemon through the browser.
+  // Everybody may do everything, under the name "dev"; only for a loopback listener. Requests must then name a loopback
+  // host, so that a web page cannot reach the daemon through the browser.
   bool open = false;
   std::vector<Principal> principals;
   std::set<TargetName> targets;

@@ -1,5 +1,5 @@
-// A database that plans change. Each call is one unit of work on it: one transaction, or one statement that cannot run in one.
-// Retrying, pacing and recording are the engine's.
+// A database that plans change. Each call is one unit of work on it: one transaction, or one statement that cannot run
+// in one. Retrying, pacing and recording are the engine's.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +17,9 @@
 
 namespace diastole::ports {
 
-// code: lock_timeout (rolled back; failure.blockers says who), interrupted (our stop token; rolled back), fenced, unavailable
-// (nothing happened), outcome_unknown (settle it), conflict (the ledger contradicts the plan), invalid_argument (PostgreSQL
-// refused the statement; rolled back).
+// code: lock_timeout (rolled back; failure.blockers says who), interrupted (our stop token; rolled back), fenced,
+// unavailable (nothing happened), outcome_unknown (settle it), conflict (the ledger contradicts the plan),
+// invalid_argument (PostgreSQL refused the statement; rolled back).
 struct TargetError {
   ErrorCode code = ErrorCode::internal;
   core::Failure failure;
@@ -70,10 +70,10 @@ struct BackfillCursor {
 
 struct PreflightRequest {
   core::Phase phase = core::Phase::expand;
-  std::vector<core::Step> steps;         // the phase's steps that still have to run
-  std::vector<std::string> created;      // tables that earlier steps of the same plan create
-  std::string ledger_plan;               // whose INVALID leftovers are our own business
-  Milliseconds long_transaction{};       // sessions older than this on the tables concerned block
+  std::vector<core::Step> steps;     // the phase's steps that still have to run
+  std::vector<std::string> created;  // tables that earlier steps of the same plan create
+  std::string ledger_plan;           // whose INVALID leftovers are our own business
+  Milliseconds long_transaction{};   // sessions older than this on the tables concerned block
 };
 
 // Thread-safe; calls on different plans may run at once. `stop` cancels what is running within about a second.
@@ -81,8 +81,8 @@ class Target {
  public:
   virtual ~Target() = default;
 
-  // Makes schema diastole, brings it up to date and raises the fence to `epoch`. fenced where it is already higher; conflict
-  // where the target is managed by a daemon with another state database (`owner`).
+  // Makes schema diastole, brings it up to date and raises the fence to `epoch`. fenced where it is already higher;
+  // conflict where the target is managed by a daemon with another state database (`owner`).
   [[nodiscard]] virtual TargetResult<void> prepare(Epoch epoch) = 0;
 
   // Obstacles to the phase, as reasons; empty is clean.
@@ -94,18 +94,21 @@ class Target {
   // All statements and the ledger row in one transaction, under the fence.
   [[nodiscard]] virtual TargetResult<WorkDone> execute(const StatementWork& work, std::stop_token stop) = 0;
 
-  // The one statement of a step that cannot run in a transaction: probes by definition, removes our INVALID leftover, runs,
-  // verifies, records. Waits for locks as long as the statement's timeout lets it.
-  [[nodiscard]] virtual TargetResult<WorkDone> execute_concurrently(const StatementWork& work, std::stop_token stop) = 0;
+  // The one statement of a step that cannot run in a transaction: probes by definition, removes our INVALID leftover,
+  // runs, verifies, records. Waits for locks as long as the statement's timeout lets it.
+  [[nodiscard]] virtual TargetResult<WorkDone> execute_concurrently(const StatementWork& work,
+                                                                    std::stop_token stop) = 0;
 
   // Reads or makes the cursor.
   [[nodiscard]] virtual TargetResult<BackfillCursor> backfill_begin(const BackfillWork& work) = 0;
   // One batch: rows updated and cursor moved in one transaction, under the fence.
-  [[nodiscard]] virtual TargetResult<BackfillCursor> backfill_batch(const BackfillWork& work, int rows, std::stop_token stop) = 0;
+  [[nodiscard]] virtual TargetResult<BackfillCursor> backfill_batch(const BackfillWork& work, int rows,
+                                                                    std::stop_token stop) = 0;
   // Puts the cursor back to the beginning for another pass.
   [[nodiscard]] virtual TargetResult<BackfillCursor> backfill_again(const BackfillWork& work) = 0;
   // How many rows the plan's verification still finds (for a query: rows it returns, counted up to 1,000).
-  [[nodiscard]] virtual TargetResult<std::int64_t> backfill_remaining(const BackfillWork& work, std::stop_token stop) = 0;
+  [[nodiscard]] virtual TargetResult<std::int64_t> backfill_remaining(const BackfillWork& work,
+                                                                      std::stop_token stop) = 0;
   // Writes the ledger row.
   [[nodiscard]] virtual TargetResult<void> backfill_finish(const BackfillWork& work) = 0;
 };

@@ -38,7 +38,7 @@ class EmbeddedCluster {
   EmbeddedCluster& operator=(const EmbeddedCluster&) = delete;
   ~EmbeddedCluster();  // stops
 
-  // A libpq connection string of the superuser, diastole. It stays the same over a restart. The database must be a
+  // A libpq connection string of the superuser, postgres. It stays the same over a restart. The database must be a
   // plain name.
   [[nodiscard]] std::string dsn(std::string_view database = "postgres") const;
 

@@ -13,10 +13,12 @@ namespace diastole::sql {
 // A step's SQL may be this long; libpg_query recurses over deep expressions and must fit a thread's stack.
 inline constexpr std::size_t kMaxSqlBytes = 64 * 1024;
 
-// Splits and classifies. invalid_argument with message "line L, column C: …" for SQL that does not parse, is empty, or is too long.
+// Splits and classifies. invalid_argument with message "line L, column C: …" for SQL that does not parse, is empty, or
+// is too long.
 [[nodiscard]] Result<std::vector<core::Statement>> classify(std::string_view sql);
 
-// What is wrong with these statements in this phase, with lines and columns in `sql`. Transaction control is an error in every phase.
+// What is wrong with these statements in this phase, with lines and columns in `sql`. Transaction control is an error
+// in every phase.
 [[nodiscard]] Result<std::vector<core::Finding>> lint(std::string_view sql, core::Phase phase);
 
 // One SQL expression over a row (`set`, `where`); invalid_argument where it is something else, or more than one.
@@ -24,14 +26,14 @@ inline constexpr std::size_t kMaxSqlBytes = 64 * 1024;
 // One SELECT, as `verify` wants it.
 [[nodiscard]] Result<void> check_query(std::string_view query);
 
-// Parses "users", "app.users", "\"Order\"" into its parts and quotes them anew where they need it. `parts` is how many are wanted
-// at the most; a qualified column such as app.users.name has three.
+// Parses "users", "app.users", "\"Order\"" into its parts and quotes them anew where they need it. `parts` is how many
+// are wanted at the most; a qualified column such as app.users.name has three.
 [[nodiscard]] Result<std::vector<std::string>> split_identifier(std::string_view text, std::size_t max_parts);
 [[nodiscard]] std::string quote_identifier(std::string_view name);
 
-// Completes a plan that codec has read: recipes become their plain steps, statements are classified, findings attached (with
-// `allow` applied). Every problem of every step is in the result; the plan may run only if none of its findings is an error that
-// is not allowed (see blocks). invalid_argument, with its path, for SQL that does not parse.
+// Completes a plan that codec has read: recipes become their plain steps, statements are classified, findings attached
+// (with `allow` applied). Every problem of every step is in the result; the plan may run only if none of its findings
+// is an error that is not allowed (see blocks). invalid_argument, with its path, for SQL that does not parse.
 [[nodiscard]] Result<core::Plan> complete(core::Plan plan);
 
 // The findings that refuse the plan.

@@ -1,0 +1,213 @@
+// Nothing is lost between a value and its JSON: events and plans are read back from the log for ever.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "diastole/codec/plan_codec.hpp"
+#include "support/sample_plan.hpp"
+
+namespace diastole::codec {
+namespace {
+
+using namespace core;
+using nlohmann::json;
+
+WallTime at(std::int64_t ms) { return WallTime{Milliseconds{ms}}; }
+
+Reason full_reason() {
+  return {.kind = ReasonKind::long_transaction,
+          .message = "a session",
+          .clears = "its end",
+          .service = "api",
+          .instance = "api-1",
+          .version = "1.9.0",
+          .source = "heartbeat",
+          .object = "users",
+          .pid = 4242,
+          .age = Milliseconds{300'001},
+          .query = "SELECT 'ü'",
+          .count = 3,
+          .since = at(1'700'000'000'123)};
+}
+
+Blocker full_blocker() { return {77, "psql", "ann", "idle in transaction", Milliseconds{5'500}, "UPDATE users SET x = 1"}; }
+
+Failure full_failure() {
+  return {.sqlstate = "55P03",
+          .message = "canceling statement due to lock timeout",
+          .detail = "a detail",
+          .hint = "a hint",
+          .statement = 2,
+          .line = 3,
+          .column = 4,
+          .blockers = {full_blocker(), Blocker{}}};
+}
+
+Progress full_progress() { return {1'000, 900, 200'000, 2, 12'345.5, Milliseconds{99'000}}; }
+
+Plan full_plan() {
+  auto plan = test::sample_plan(1);
+  plan.summary = "rename";
+  plan.gate.fleet.push_back({ServiceName("worker"), *VersionRequirement::one_of({"4f1c2ab", "9d03e77"}), 0, "nightly"});
+  auto& step = plan.steps[test::kIndex];
+  step.statement_timeout = Milliseconds{0};
+  step.allow = {{"rule", "because"}};
+  step.findings = {{"rule", Severity::warning, "slow", "CREATE …", "/expand/1/sql", 1, 2, "because"}, {"other", Severity::error, "bad", {}, {}, 0, 0, {}}};
+  auto& statement = step.statements[0];
+  statement = {.sql = statement.sql, .kind = "CREATE INDEX", .lock = LockMode::share_update_exclusive, .transactional = false,
+               .destructive = true, .tables = {"users", "app.\"Order\""}, .creates = {"fresh"}, .index = "users_b"};
+  plan.steps[test::kCopy].backfill->batch_rows = 500;
+  plan.steps[test::kCopy].backfill->set = {{"z", "1"}, {"a", "2"}};
+  plan.steps[test::kCheck].set_not_null = "users.b";
+  return plan;
+}
+
+// All fields set, and all at their defaults.
+std::vector<Event> every_event() {
+  const StepId id("column");
+  return {
+      PlanSubmitted{full_plan(), "ann"},
+      PlanSubmitted{test::sample_plan(), ""},
+      PhaseApproved{Phase::contract, "bob", "fine"},
+      PhaseApproved{Phase::expand, "bob", ""},
+      PhaseStarted{Phase::contract, true},
+      PhaseStarted{Phase::contract, false},
+      PhaseStarted{Phase::expand},
+      PhaseFinished{Phase::backfill},
+      StepStarted{id, 3},
+      StepProgressed{id, full_progress()},
+      StepProgressed{id, {}},
+      LockWaited{id, 2, Milliseconds{750}, {full_blocker()}},
+      LockWaited{id, 1, {}, {}},
+      StepFinished{id, 12, Milliseconds{340}, "the ledger had it"},
+      StepFinished{id, 0, {}, ""},
+      StepFailed{id, Applied::partial, full_failure()},
+      StepFailed{id, Applied::none, {}},
+      StepInterrupted{id, Applied::full, "stop"},
+      StepInterrupted{id, Applied::none, ""},
+      PlanPaused{"bob"},
+      PlanResumed{"bob"},
+      RetryRequested{"bob"},
+      AbortRequested{"bob", "wrong column"},
+      AbortRequested{"bob", ""},
+      UndoStarted{id},
+      UndoFinished{id, "nothing to do"},
+      UndoFinished{id, ""},
+      UndoFailed{id, full_failure()},
+      UndoFailed{id, {}},
+      UndoInterrupted{id, "stop"},
+      PlanAborted{},
+      PlanWaits{{full_reason(), Reason{}}},
+      PlanWaits{},
+  };
+}
+
+TEST(RoundTripTest, EveryEvent) {
+  std::vector<bool> seen(std::variant_size_v<Event>);
+  for (const auto& event : every_event()) {
+    seen[event.index()] = true;
+    // Through text, as it is stored.
+    const auto stored = json::parse(event_to_json(event).dump());
+    const auto read = event_from_json(kind(event), stored);
+    ASSERT_TRUE(read.has_value()) << kind(event) << ": " << read.error().message;
+    EXPECT_EQ(*read, event) << kind(event) << " " << stored;
+  }
+  for (std::size_t i = 0; i < seen.size(); ++i) EXPECT_TRUE(seen[i]) << "no case for alternative " << i;
+}
+
+TEST(RoundTripTest, Plans) {
+  for (const auto& plan : {full_plan(), test::sample_plan()}) {
+    const auto read = plan_from_json(json::parse(plan_to_json(plan).dump()));
+    ASSERT_TRUE(read.has_value()) << read.error().message;
+    EXPECT_EQ(*read, plan);
+  }
+}
+
+TEST(RoundTripTest, EveryLockModeAndSeverity) {
+  auto plan = test::sample_plan();
+  for (int mode = 0; mode <= static_cast<int>(LockMode::access_exclusive); ++mode) {
+    plan.steps[0].statements[0].lock = static_cast<LockMode>(mode);
+    EXPECT_EQ(*plan_from_json(plan_to_json(plan)), plan);
+  }
+}
+
+PlanState full_state() {
+  PlanState state;
+  state.plan = full_plan();
+  state.seq = 17;
+  state.stage = Stage::contracting;
+  state.condition = Condition::failed;
+  state.steps.resize(state.plan.steps.size());
+  state.steps[0] = {.status = StepStatus::done,
+                    .applied = Applied::full,
+                    .attempts = 2,
+                    .progress = full_progress(),
+                    .duration = Milliseconds{12},
+                    .note = "a note",
+                    .failure = full_failure(),
+                    .started = at(1),
+                    .finished = at(2)};
+  state.approvals = {{Phase::contract, "bob", "fine", at(3)}, {Phase::expand, "carol", "", at(4)}};
+  state.waiting = {full_reason(), Reason{}};
+  state.submitted_by = "ann";
+  state.submitted_at = at(1'700'000'000'001);
+  state.changed_at = at(1'700'000'000'002);
+  state.abort_reason = "wrong column";
+  return state;
+}
+
+TEST(RoundTripTest, States) {
+  PlanState plain;
+  plain.plan = test::sample_plan();
+  plain.steps.resize(plain.plan.steps.size());
+  for (const auto& state : {full_state(), plain}) {
+    const auto read = state_from_json(json::parse(state_to_json(state).dump()));
+    ASSERT_TRUE(read.has_value()) << read.error().message;
+    EXPECT_EQ(*read, state);
+  }
+  auto state = full_state();
+  for (const auto stage : kStages) {
+    for (int status = 0; status <= static_cast<int>(StepStatus::undo_failed); ++status) {
+      state.stage = stage;
+      state.steps[1].status = static_cast<StepStatus>(status);
+      EXPECT_EQ(*state_from_json(state_to_json(state)), state);
+    }
+  }
+}
+
+TEST(RoundTripTest, AStoredValueThatMakesNoSenseIsAnErrorNotAnException) {
+  EXPECT_FALSE(event_from_json("no_such_event", json::object()).has_value());
+  EXPECT_FALSE(event_from_json("step_started", json::object()).has_value());
+  EXPECT_FALSE(event_from_json("step_started", json("text")).has_value());
+  EXPECT_FALSE(event_from_json("phase_started", {{"phase", "lunch"}}).has_value());
+  EXPECT_FALSE(event_from_json("step_failed", {{"step", "a"}, {"applied", 5}, {"failure", {{"message", ""}}}}).has_value());
+  EXPECT_FALSE(plan_from_json(json::array()).has_value());
+  auto state = state_to_json(full_state());
+  state["steps"].erase(0);
+  const auto read = state_from_json(state);
+  ASSERT_FALSE(read.has_value());
+  EXPECT_EQ(read.error().code, ErrorCode::internal);
+  EXPECT_TRUE(read.error().message.contains("differ in length"));
+  state = state_to_json(full_state());
+  state["changed_at"] = "yesterday";
+  EXPECT_FALSE(state_from_json(state).has_value());
+}
+
+TEST(GateJsonTest, ShowsWallTimeAndReasons) {
+  GateVerdict verdict;
+  verdict.state = GateState::soaking;
+  verdict.reasons = {full_reason()};
+  verdict.services = {{ServiceName("api"), ">=2.0.0", 3, 2, 1, 4}};
+  verdict.soaking_since = MonoTime{Milliseconds{1'000}};
+  const Now now{at(1'700'000'061'000), MonoTime{Milliseconds{61'000}}};
+  const auto shown = gate_to_json(verdict, now);
+  EXPECT_EQ(shown["state"], "soaking");
+  EXPECT_EQ(shown["soaking_since"], "2023-11-14T22:13:21.000Z");
+  EXPECT_EQ(shown["services"],
+            json::parse(R"([{"service":"api","required":">=2.0.0","min_instances":3,"new":2,"old":1,"unknown":4}])"));
+  EXPECT_EQ(shown["reasons"][0]["kind"], "long_transaction");
+  EXPECT_EQ(shown["reasons"][0]["since"], "2023-11-14T22:13:20.123Z");
+}
+
+}  // namespace
+}  // namespace diastole::codec
