@@ -114,7 +114,11 @@ int main(int argc, char** argv) {
   cli.add_option("--suspect-after", arguments.suspect_after,
                  "with --dev: when a silent instance is unknown (default 40s)");
   cli.set_version_flag("--version", std::string("diastoled ") + DIASTOLE_VERSION);
-  CLI11_PARSE(cli, argc, argv);
+  try {
+    cli.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return cli.exit(error) == 0 ? 0 : 2;  // 0: --help, --version
+  }
   try {
     return run(arguments);
   } catch (const std::exception& error) {

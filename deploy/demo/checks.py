@@ -95,7 +95,7 @@ class Checks:
         windows = latency.read_windows([instance.latency_file for instance in self._instances])
         print("\nApplication latency, counted from when each operation was due")
         print(f"  {'':24}{'operations':>12}{'median':>12}{'p99':>12}{'worst':>12}")
-        merged = {name: latency.between(windows, *span) for name, span in spans.items()}
+        merged = {name: latency.between(windows, *spans[name]) for name in sorted(spans, key=spans.get)}
         labels = {"baseline": "without the migration", "migration": "with the migration"}
         for name in ["baseline", "migration", *(name for name in merged if name not in labels)]:
             it = merged[name]

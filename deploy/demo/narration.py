@@ -58,22 +58,26 @@ def _progress(progress: dict) -> str:
 
 
 class Waiting:
-    """What a plan waits for, told whenever it has changed."""
+    """What a plan waits for, told in full whenever it has changed; what only has to last tells how far it is."""
 
     def __init__(self):
         self._told: list[str] = []
+        self._obstacles: list[str] = []
 
     def tell(self, plan: dict, gate: dict | None) -> None:
+        reasons = list(plan["waiting"])
         lines = []
-        if gate:
+        if gate:  # the plan's own list repeats the gate's, as of when it was last recorded
+            reasons = gate["reasons"] + [reason for reason in reasons if reason["kind"] == "approval_missing"]
             for s in gate["services"]:
                 counts = f"{s['new']} of {s['min_instances']} new, {s['old']} old, {s['unknown']} unknown"
                 lines.append(f"gate {gate['state']}: {s['service']} {s['required']}: {counts}")
-        reasons = list(plan["waiting"])
-        if gate:  # the plan's own list repeats the gate's, as of when it was last recorded
-            reasons = gate["reasons"] + [reason for reason in reasons if reason["kind"] == "approval_missing"]
-        lines += [f"  waits: {reason['message']}" for reason in reasons]
-        if lines != self._told:
-            for line in lines:
+        messages = {f"  waits: {reason['message']}": reason["kind"] for reason in reasons}
+        obstacles = lines + sorted(
+            kind if kind in ("soaking", "watching") else message for message, kind in messages.items()
+        )
+        lines += sorted(messages)
+        for line in lines:
+            if obstacles != self._obstacles or line not in self._told:
                 say(line)
-            self._told = lines
+        self._told, self._obstacles = lines, obstacles

@@ -17,6 +17,7 @@ from narration import Waiting, describe, heading, say
 
 PLAN_FILE = Path(__file__).resolve().with_name("rename.yaml")
 INSTANCES = 3
+STAGES = ["accepted", "expanding", "expanded", "backfilling", "backfilled", "contracting", "completed"]
 BASELINE_S = 12
 LIMIT_S = 180
 
@@ -137,8 +138,8 @@ class Rename:
         self.spans[span][1] = at or time.time()
 
     def follow(self, stage: str) -> None:
-        """Until the plan has got to the stage."""
-        while self.plan.get("stage") != stage:
+        """Until the plan has got to the stage, or past it."""
+        while not self.plan or STAGES.index(self.plan["stage"]) < STAGES.index(stage):
             self.watch()
             time.sleep(0.1)
 
@@ -150,6 +151,8 @@ class Rename:
 
     def watch(self) -> None:
         """Tells what is new, and stops the play when an instance or the plan has failed."""
+        if (status := self.daemon.process.poll()) is not None:
+            raise Failed(f"diastoled has ended with status {status}")
         for instance in self.running:
             if (status := instance.process.poll()) is not None:
                 raise Failed(f"{instance.name} has ended with status {status}:\n{instance.errors()}")
@@ -181,7 +184,8 @@ class Rename:
 
 
 def tail(file: Path, lines: int) -> str:
-    return "\n".join(file.read_text(errors="replace").splitlines()[-lines:]) if file.exists() else ""
+    text = file.read_text(errors="replace") if file.exists() else ""
+    return "\n".join(line[:300] for line in text.splitlines()[-lines:])
 
 
 def parse() -> argparse.Namespace:

@@ -301,7 +301,11 @@ int main(int argc, char** argv) {
   gone->add_option("service", a.service)->required();
   gone->add_option("instance", a.instance)->required();
   gone->add_option("--reason", a.text, "why you know")->required();
-  CLI11_PARSE(cli, argc, argv);
+  try {
+    cli.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return cli.exit(error) == 0 ? kOk : kUsage;  // 0: --help, --version
+  }
 
   const auto secret = token(a);
   if (!secret) return complain(secret.error().message, kUsage);

@@ -1,6 +1,7 @@
 // Runs a backfill: batch after batch, pacing by core, cursor by the target.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <deque>
 
 #include "runner.hpp"
@@ -48,16 +49,14 @@ ActResult Runner::backfill(const Act& act) {
                                  statement_timeout(act.step, act.step.statements)};
   const auto began = clock_.now().mono;
   const auto interrupted = [&](std::string why) -> ActResult {
-    record(act, core::StepInterrupted{act.step.id, core::Applied::partial, std::move(why)});
-    return {};
+    return conclude(act, core::StepInterrupted{act.step.id, core::Applied::partial, std::move(why)});
   };
   const auto broken = [&](ports::TargetError error) -> ActResult {
     if (error.code == ErrorCode::interrupted) return interrupted(act.hand.asked().value_or("cancelled"));
     // Unknown or not, the cursor in the target knows which batch was the last.
     if (passes_by_itself(error.code))
       return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
-    record(act, core::StepFailed{act.step.id, core::Applied::partial, std::move(error.failure)});
-    return {};
+    return conclude(act, core::StepFailed{act.step.id, core::Applied::partial, std::move(error.failure)});
   };
 
   auto cursor = act.target.backfill_begin(work);
@@ -82,8 +81,7 @@ ActResult Runner::backfill(const Act& act) {
                                       *remaining == 1 ? "" : "s", cursor->pass, work.backfill.table);
         failure.hint =
             "something writes rows that the backfill has to change: is every instance on code that writes both forms?";
-        record(act, core::StepFailed{act.step.id, core::Applied::partial, std::move(failure)});
-        return {};
+        return conclude(act, core::StepFailed{act.step.id, core::Applied::partial, std::move(failure)});
       }
       cursor = act.target.backfill_again(work);
       if (!cursor) return broken(std::move(cursor.error()));
@@ -99,7 +97,7 @@ ActResult Runner::backfill(const Act& act) {
       if (error.code != ErrorCode::lock_timeout && !smaller_helps) return broken(std::move(error));
       if (++lock_waits > kLockWaitsInARow) return broken({ErrorCode::invalid_argument, std::move(error.failure), {}});
       rows = core::halved_batch_rows(rows, settings_.pacing);
-      const auto retry_in = backoff(1, Milliseconds{200});
+      const auto retry_in = backoff(1, std::min(settings_.lock_retry_max, Milliseconds{200}));
       if (lock_waits == 1 || lock_waits % 10 == 0) {
         record(act, core::LockWaited{act.step.id, static_cast<int>(lock_waits), retry_in,
                                      std::move(error.failure.blockers)});
@@ -118,8 +116,7 @@ ActResult Runner::backfill(const Act& act) {
   }
   if (auto finished = act.target.backfill_finish(work); !finished) return broken(std::move(finished.error()));
   record(act, core::StepProgressed{act.step.id, progress_of(*cursor, meter.rate())});
-  record(act, core::StepFinished{act.step.id, cursor->rows_changed, clock_.now().mono - began, ""});
-  return {};
+  return conclude(act, core::StepFinished{act.step.id, cursor->rows_changed, clock_.now().mono - began, ""});
 }
 
 }  // namespace diastole::engine

@@ -44,8 +44,9 @@ Result<void> FleetRegistry::load() {
 }
 
 Result<HeartbeatReply> FleetRegistry::report(const Heartbeat& heartbeat) {
-  const auto now = clock_.now();
   const std::scoped_lock lock(mutex_);
+  // Under the lock, so that a view never misses a report from before its own time.
+  const auto now = clock_.now();
   HeartbeatReply reply{.next_in = jittered(settings_.heartbeat, ++jitter_), .replayed = false};
   auto found_service = services_.find(heartbeat.service);
   const bool known = found_service != services_.end() && found_service->second.instances.contains(heartbeat.instance);
@@ -76,8 +77,9 @@ Result<HeartbeatReply> FleetRegistry::report(const Heartbeat& heartbeat) {
   }
   const bool changed =
       !known || instance.tally != &tally || instance.incarnation != heartbeat.incarnation || instance.silent;
+  // A report without a sequence does not let an older one be repeated.
+  if (heartbeat.sequence || instance.incarnation != heartbeat.incarnation) instance.sequence = heartbeat.sequence;
   instance.incarnation = heartbeat.incarnation;
-  instance.sequence = heartbeat.sequence;
   instance.last_seen = now.mono;
   instance.last_seen_wall = now.wall;
   instance.silent = false;
@@ -104,6 +106,7 @@ Result<void> FleetRegistry::remove(const ServiceName& service, const InstanceId&
 }
 
 Result<void> FleetRegistry::flush() {
+  const std::scoped_lock flushing(flush_mutex_);
   std::vector<ports::InstanceRecord> records;
   {
     const std::scoped_lock lock(mutex_);

@@ -115,7 +115,10 @@ void Journal::tell(const PlanId& plan, const core::Event& event) {
 Result<StatePtr> Journal::get(const PlanId& plan) {
   if (auto state = cached(plan)) return state;
   auto loaded = store_.load(plan);
-  if (!loaded) return std::unexpected(loaded.error());
+  if (!loaded) {
+    if (loaded.error().code == ErrorCode::not_found) drop(plan);  // its submission was never committed
+    return std::unexpected(loaded.error());
+  }
   auto state = std::make_shared<const core::PlanState>(std::move(*loaded));
   // Only in place of one that was forgotten: a plan that is not in the map is finished, or not ours to act on yet.
   const std::scoped_lock lock(cache_mutex_);
@@ -149,6 +152,7 @@ Result<std::vector<StatePtr>> Journal::unfinished() {
   std::vector<StatePtr> out;
   for (const auto& id : ids) {
     auto state = get(id);
+    if (!state && state.error().code == ErrorCode::not_found) continue;
     if (!state) return std::unexpected(state.error());
     if (!core::terminal((*state)->stage)) out.push_back(std::move(*state));
   }
@@ -191,6 +195,11 @@ void Journal::remember(const StatePtr& state) {
 void Journal::forget(const PlanId& plan) {
   const std::scoped_lock lock(cache_mutex_);
   unfinished_[plan] = nullptr;
+}
+
+void Journal::drop(const PlanId& plan) {
+  const std::scoped_lock lock(cache_mutex_);
+  if (const auto found = unfinished_.find(plan); found != unfinished_.end() && !found->second) unfinished_.erase(found);
 }
 
 }  // namespace diastole::engine

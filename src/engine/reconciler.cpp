@@ -109,13 +109,17 @@ class Reconciler::Impl {
 
   void round(const std::stop_token& stop) {
     const auto epoch = lease_.epoch();
-    if (epoch.value == 0) return;
+    if (epoch.value == 0) {
+      tell_hands([](Hand& hand) { hand.yield("this daemon lost its lease"); });
+      return;
+    }
     if (epoch != loaded_epoch_) {
       if (auto loaded = journal_.load(); !loaded) {
         log_.warning("cannot read the plans", {{"error", loaded.error().message}});
         return;
       }
       loaded_epoch_ = epoch;
+      watch_anew();
     }
     const auto plans = journal_.unfinished();
     if (!plans) {
@@ -136,6 +140,17 @@ class Reconciler::Impl {
     }
   }
 
+  // While the lease was somebody else's, so were the fleet's reports: a soak begins again after one suspect time.
+  void watch_anew() {
+    const auto now = clock_.now().mono;
+    const std::scoped_lock lock(mutex_);
+    for (auto& [id, work] : work_) {
+      work.first_seen = now;
+      work.soaking_since.reset();
+      work.preflight.reset();
+    }
+  }
+
   void reconcile(const PlanId& id) {
     for (int i = 0; i < kDecisionsARound; ++i) {
       const auto state = journal_.get(id);
@@ -151,9 +166,10 @@ class Reconciler::Impl {
   }
 
   [[nodiscard]] bool append(const core::PlanState& decided_on, const std::vector<core::Event>& events) {
+    bool stale = false;
     const auto change = [&](const core::PlanState& state) -> Result<std::vector<core::Event>> {
-      if (state.seq != decided_on.seq) return std::vector<core::Event>{};  // it has moved on: decide anew
-      return events;
+      stale = state.seq != decided_on.seq;  // it has moved on: decide anew
+      return stale ? std::vector<core::Event>{} : events;
     };
     Journal::Guard guard;
     if (starts_contract(events)) {
@@ -168,7 +184,7 @@ class Reconciler::Impl {
                    {{"plan", decided_on.plan.id.str()}, {"error", appended.error().message}});
       return false;
     }
-    return (*appended)->seq == decided_on.seq + static_cast<std::int64_t>(events.size());
+    return !stale;
   }
 
   core::Observation observe(const core::PlanState& state, Now now) {

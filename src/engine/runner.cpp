@@ -67,7 +67,13 @@ ActResult Runner::perform(const core::PlanState& state, const core::Action& acti
                        epoch};
     auto target = ready(state, epoch);
     if (!target) return {.again_later = later(state.plan, id, target.error()), .preflight = {}};
-    return (this->*member)(Act{state, *step, **target, work, hand});
+    auto result = (this->*member)(Act{state, *step, **target, work, hand});
+    if (result.again_later) {
+      // What comes back may be another server, or an older state of it.
+      const std::scoped_lock lock(mutex_);
+      prepared_.erase(state.plan.target);
+    }
+    return result;
   };
   if (const auto* wanted = std::get_if<core::RunStep>(&action))
     return on_step(wanted->step, Direction::forward, &Runner::run);
@@ -114,31 +120,37 @@ ActResult Runner::preflight(const core::PlanState& state, core::Phase phase) {
   return {.again_later = {}, .preflight = std::move(result)};
 }
 
-Runner::Attempted Runner::attempt(const Act& act, const std::vector<core::Statement>& statements) {
+ports::TargetResult<ports::WorkDone> Runner::attempt(const Act& act, const std::vector<core::Statement>& statements) {
   const bool transactional = all_transactional(statements);
   ports::StatementWork work{act.id, statements, settings_.lock_timeout, statement_timeout(act.step, statements)};
+  const auto interrupted = [](core::Applied applied) {
+    return std::unexpected(ports::TargetError{ErrorCode::interrupted, {}, applied});
+  };
+  if (act.hand.asked()) return interrupted(Applied::none);
   for (int attempt = 1;; ++attempt) {
     auto result = transactional ? act.target.execute(work, act.hand.token())
                                 : act.target.execute_concurrently(work, act.hand.token());
     const bool waited = !result && result.error().code == ErrorCode::lock_timeout;
-    if (!waited || attempt >= settings_.lock_attempts) return {std::move(result), attempt};
+    if (waited && attempt >= settings_.lock_attempts) {
+      result.error().failure.hint = fmt::format("{} attempts of {} each; end the sessions named, then retry", attempt,
+                                                format_duration(settings_.lock_timeout));
+    }
+    if (!waited || attempt >= settings_.lock_attempts) return result;
     const auto retry_in = backoff(attempt, settings_.lock_retry_max);
     record(act, core::LockWaited{act.step.id, attempt, retry_in, result.error().failure.blockers});
     act.hand.rest(retry_in);
-    if (act.hand.asked())
-      return {std::unexpected(ports::TargetError{ErrorCode::interrupted, {}, result.error().applied}), attempt};
+    if (act.hand.asked()) return interrupted(result.error().applied);
   }
 }
 
 ActResult Runner::run(const Act& act) {
   if (act.step.backfill) return backfill(act);
-  auto [result, attempts] = attempt(act, act.step.statements);
+  const auto result = attempt(act, act.step.statements);
   if (result) {
-    record(act, core::StepFinished{act.step.id, result->rows, result->duration,
-                                   result->was_done ? "the ledger showed that it had committed before" : ""});
-    return {};
+    return conclude(act, core::StepFinished{act.step.id, result->rows, result->duration,
+                                            result->was_done ? "the ledger showed that it had committed before" : ""});
   }
-  auto& error = result.error();
+  const auto& error = result.error();
   if (error.code == ErrorCode::outcome_unknown)
     return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
   if (passes_by_itself(error.code)) {
@@ -146,24 +158,15 @@ ActResult Runner::run(const Act& act) {
     return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
   }
   if (error.code == ErrorCode::interrupted) {
-    record(act, core::StepInterrupted{act.step.id, error.applied, act.hand.asked().value_or("cancelled")});
-    return {};
+    return conclude(act, core::StepInterrupted{act.step.id, error.applied, act.hand.asked().value_or("cancelled")});
   }
-  if (error.code == ErrorCode::lock_timeout) {
-    error.failure.hint = fmt::format("{} attempts of {} each; end the sessions named, then retry", attempts,
-                                     format_duration(settings_.lock_timeout));
-  }
-  record(act, core::StepFailed{act.step.id, error.applied, error.failure});
-  return {};
+  return conclude(act, core::StepFailed{act.step.id, error.applied, error.failure});
 }
 
 ActResult Runner::undo(const Act& act) {
-  auto [result, attempts] = attempt(act, act.step.undo);
-  if (result) {
-    record(act, core::UndoFinished{act.step.id, ""});
-    return {};
-  }
-  auto& error = result.error();
+  const auto result = attempt(act, act.step.undo);
+  if (result) return conclude(act, core::UndoFinished{act.step.id, ""});
+  const auto& error = result.error();
   if (error.code == ErrorCode::outcome_unknown)
     return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
   if (passes_by_itself(error.code)) {
@@ -171,11 +174,9 @@ ActResult Runner::undo(const Act& act) {
     return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
   }
   if (error.code == ErrorCode::interrupted) {
-    record(act, core::UndoInterrupted{act.step.id, act.hand.asked().value_or("cancelled")});
-    return {};
+    return conclude(act, core::UndoInterrupted{act.step.id, act.hand.asked().value_or("cancelled")});
   }
-  record(act, core::UndoFailed{act.step.id, error.failure});
-  return {};
+  return conclude(act, core::UndoFailed{act.step.id, error.failure});
 }
 
 ActResult Runner::settle(const Act& act) {
@@ -192,8 +193,7 @@ ActResult Runner::settle(const Act& act) {
     event = *applied == Applied::full ? core::Event(core::UndoFinished{act.step.id, why})
                                       : core::Event(core::UndoInterrupted{act.step.id, why});
   }
-  record(act, event);
-  return {};
+  return conclude(act, event);
 }
 
 ports::TargetResult<ports::Target*> Runner::ready(const core::PlanState& state, Epoch epoch) {
@@ -203,9 +203,14 @@ ports::TargetResult<ports::Target*> Runner::ready(const core::PlanState& state, 
     error.failure.message = "the configuration does not name it any more";
     return std::unexpected(std::move(error));
   }
+  if (epoch.value == 0) {
+    ports::TargetError error{ErrorCode::unavailable, {}, {}};
+    error.failure.message = "not touched, since this daemon does not hold the lease";
+    return std::unexpected(std::move(error));
+  }
   {
     const std::scoped_lock lock(mutex_);
-    if (prepared_[state.plan.target] == epoch && epoch.value != 0) return found->second;
+    if (prepared_[state.plan.target] == epoch) return found->second;
   }
   if (auto prepared = found->second->prepare(epoch); !prepared) return std::unexpected(prepared.error());
   const std::scoped_lock lock(mutex_);
@@ -222,7 +227,20 @@ bool Runner::record(const Act& act, const core::Event& event) {
                                                                              {"step", act.step.id.str()},
                                                                              {"event", std::string(core::kind(event))},
                                                                              {"error", appended.error().message}});
+  // Nothing goes on that cannot be written down.
+  act.hand.yield("its state cannot be recorded");
   return false;
+}
+
+ActResult Runner::conclude(const Act& act, const core::Event& event) {
+  if (record(act, event)) return {};
+  core::Reason reason;
+  reason.kind = core::ReasonKind::retrying;
+  reason.object = act.step.id.str();
+  reason.message = "how the step ended could not be recorded in the state database";
+  reason.clears = "it is tried again by itself";
+  reason.since = clock_.now().wall;
+  return {.again_later = std::move(reason), .preflight = {}};
 }
 
 core::Reason Runner::later(const core::Plan& plan, const StepId& step, const ports::TargetError& error) const {

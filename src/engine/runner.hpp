@@ -49,15 +49,14 @@ class Runner {
 
   // Executes, again and again while a lock is not granted, up to the configured attempts; each wait is an event with
   // the blockers.
-  struct Attempted {
-    ports::TargetResult<ports::WorkDone> result;
-    int attempts = 1;
-  };
-  [[nodiscard]] Attempted attempt(const Act& act, const std::vector<core::Statement>& statements);
+  [[nodiscard]] ports::TargetResult<ports::WorkDone> attempt(const Act& act,
+                                                             const std::vector<core::Statement>& statements);
 
   [[nodiscard]] ports::TargetResult<ports::Target*> ready(const core::PlanState& state, Epoch epoch);
-  // Appends; the loop settles what could not be recorded.
+  // Appends; where that fails, asks the act to come to a boundary.
   bool record(const Act& act, const core::Event& event);
+  // Appends the outcome; where that fails the step stays marked, to be settled later.
+  [[nodiscard]] ActResult conclude(const Act& act, const core::Event& event);
   [[nodiscard]] core::Reason later(const core::Plan& plan, const StepId& step, const ports::TargetError& error) const;
   [[nodiscard]] Milliseconds statement_timeout(const core::Step& step,
                                                const std::vector<core::Statement>& statements) const;

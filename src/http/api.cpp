@@ -87,6 +87,11 @@ class Api final : public Handler {
     return std::get<Response>(std::move(answer));
   }
 
+  bool privileged(const Request& request) override {
+    const auto principal = authenticate(request);
+    return principal && (principal->role == Role::operator_ || principal->role == Role::admin);
+  }
+
   Answer handle(const Request& request) override {
     const auto routed = route(request);
     if (routed.route) return call(request, *routed.route);

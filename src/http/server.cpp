@@ -110,13 +110,14 @@ Task<> TcpServer::accept_loop() {
 }
 
 void TcpServer::admit(Socket socket) {
-  const bool full = serving_ >= state_.limits.connections;
+  const bool reserved = serving_ >= state_.limits.connections;
+  const bool full = serving_ >= state_.limits.connections + state_.limits.reserved;
   if (full && refusing_ >= kRefusalsAtOnce) {
     return;
   }
   error_code ignored;
   socket.set_option(asio::ip::tcp::no_delay(true), ignored);
-  const auto session = std::make_shared<Session>(std::move(socket), state_);
+  const auto session = std::make_shared<Session>(std::move(socket), state_, reserved);
   sessions_.insert(session);
   std::size_t& count = full ? refusing_ : serving_;
   ++count;

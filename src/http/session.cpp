@@ -34,6 +34,10 @@ Response internal_error() {
   return problem(500, "Internal", "the request could not be answered; the daemon's log says why");
 }
 
+Response all_in_use() {
+  return busy(503, "Too many connections", "the server's connections are all in use");
+}
+
 }  // namespace
 
 class Session::WaiterSlot {
@@ -47,8 +51,12 @@ class Session::WaiterSlot {
   std::size_t& waiters_;
 };
 
-Session::Session(Socket socket, ServerState& server)
-    : server_(server), socket_(std::move(socket)), timer_(socket_.get_executor()), signal_(socket_.get_executor()) {}
+Session::Session(Socket socket, ServerState& server, bool reserved)
+    : server_(server),
+      reserved_(reserved),
+      socket_(std::move(socket)),
+      timer_(socket_.get_executor()),
+      signal_(socket_.get_executor()) {}
 
 Task<> Session::serve() {
   while (keep_alive_) {
@@ -72,7 +80,7 @@ Task<> Session::refuse() {
   keep_alive_ = false;
   idle_ = false;
   received_ = SteadyClock::now();
-  Response refusal = busy(503, "Too many connections", "the server's connections are all in use");
+  Response refusal = all_in_use();
   co_await respond(std::move(refusal));
   co_await swallow_input();
   close();
@@ -200,6 +208,14 @@ Task<> Session::answer(Request request) {
   }
   request.path = std::move(target->path);
   request.query = std::move(target->query);
+
+  if (reserved_ && !guarded([&] { return server_.handler.privileged(request); }).value_or(false)) {
+    keep_alive_ = false;
+    Response refusal = all_in_use();
+    co_await respond(std::move(refusal));
+    co_await swallow_input();
+    co_return;
+  }
 
   auto quick = guarded([&] { return server_.handler.handle_inline(request); });
   std::optional<Response> response = quick ? std::move(*quick) : internal_error();

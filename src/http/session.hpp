@@ -58,7 +58,8 @@ struct ServerState {
 
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(Socket socket, ServerState& server);
+  // `reserved`: only privileged requests are answered.
+  Session(Socket socket, ServerState& server, bool reserved);
 
   Task<> serve();
   // One connection too many: says so without reading.
@@ -108,6 +109,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void on_timer();
 
   ServerState& server_;
+  const bool reserved_;
   Socket socket_;
   std::string buffered_;  // received, not parsed yet
 

@@ -176,10 +176,11 @@ Result<std::unique_ptr<Connection>> Connection::open(const ConnectionOptions& op
     session.exec(
         "SET default_transaction_isolation = 'read committed'; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; "
         "SET TimeZone = 'UTC'; SET client_encoding = 'UTF8'; SET client_min_messages = 'warning'");
-    // A role called diastole finds "$user", first in the default search_path, to be our own schema: without this a plan's CREATE
-    // TABLE would land there.
+    // A role called diastole finds "$user", first in the default search_path, to be our own schema: without this a
+    // plan's CREATE TABLE would land there.
     session.exec(
-        "SELECT set_config('search_path', regexp_replace(current_setting('search_path'), '\"\\$user\"\\s*,?\\s*', ''), false) "
+        "SELECT set_config('search_path', regexp_replace(current_setting('search_path'), '\"\\$user\"\\s*,?\\s*', ''), "
+        "false) "
         "WHERE current_user = 'diastole'");
     // So that a statement does not outlive us and commit when nobody is there any more. A server whose system cannot
     // watch a socket refuses any value but 0.

@@ -35,7 +35,8 @@ class Scanner {
   bool accept(std::string_view keyword) {
     const auto before = at_;
     const auto word = next();
-    if (std::ranges::equal(word, keyword, [](char a, char b) { return std::toupper(static_cast<unsigned char>(a)) == b; })) {
+    if (std::ranges::equal(word, keyword,
+                           [](char a, char b) { return std::toupper(static_cast<unsigned char>(a)) == b; })) {
       return true;
     }
     at_ = before;
@@ -118,7 +119,8 @@ OutsideStatement read_outside_statement(std::string_view sql) {
   statement.table = scanner.qualified_name();
   statement.definition = scanner.rest();
   while (!statement.definition.empty() &&
-         (statement.definition.back() == ';' || std::isspace(static_cast<unsigned char>(statement.definition.back())) != 0)) {
+         (statement.definition.back() == ';' ||
+          std::isspace(static_cast<unsigned char>(statement.definition.back())) != 0)) {
     statement.definition.pop_back();
   }
   return statement;

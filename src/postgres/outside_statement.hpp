@@ -1,5 +1,5 @@
-// What must be known of a statement that cannot run in a transaction, to run it again safely. PostgreSQL's own parser is another
-// room's; here the statement's first words are enough.
+// What must be known of a statement that cannot run in a transaction, to run it again safely. PostgreSQL's own parser
+// is another room's; here the statement's first words are enough.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// The adapter of ports::Target. Its methods are spread by subject: target.cpp (fence, ledger, statements in a transaction),
-// target_concurrently.cpp, target_backfill.cpp, target_preflight.cpp.
+// The adapter of ports::Target. Its methods are spread by subject: target.cpp (fence, ledger, statements in a
+// transaction), target_concurrently.cpp, target_backfill.cpp, target_preflight.cpp.
 #pragma once
 
 #include <cstdint>
@@ -54,7 +54,8 @@ class PgTarget final : public ports::Target {
   ports::TargetResult<std::vector<core::Reason>> preflight(const ports::PreflightRequest& request) override;
   ports::TargetResult<core::Applied> settle(const ports::WorkId& id, bool transactional) override;
   ports::TargetResult<ports::WorkDone> execute(const ports::StatementWork& work, std::stop_token stop) override;
-  ports::TargetResult<ports::WorkDone> execute_concurrently(const ports::StatementWork& work, std::stop_token stop) override;
+  ports::TargetResult<ports::WorkDone> execute_concurrently(const ports::StatementWork& work,
+                                                            std::stop_token stop) override;
   ports::TargetResult<ports::BackfillCursor> backfill_begin(const ports::BackfillWork& work) override;
   ports::TargetResult<ports::BackfillCursor> backfill_batch(const ports::BackfillWork& work, int rows,
                                                             std::stop_token stop) override;
@@ -66,7 +67,8 @@ class PgTarget final : public ports::Target {
   using UnitBody = std::function<ports::TargetResult<void>(Unit&)>;
 
   // One transaction: timeouts, fence, body, commit. Rolled back where the body fails; `stop` cancels what it runs.
-  [[nodiscard]] ports::TargetResult<void> transact(const UnitSpec& spec, const std::stop_token& stop, const UnitBody& body);
+  [[nodiscard]] ports::TargetResult<void> transact(const UnitSpec& spec, const std::stop_token& stop,
+                                                   const UnitBody& body);
   [[nodiscard]] ports::TargetResult<void> transact_on(Connection& connection, const UnitSpec& spec,
                                                       const std::stop_token& stop, const UnitBody& body);
   // Something outside the fence that changes nothing of the plan's.
@@ -77,11 +79,14 @@ class PgTarget final : public ports::Target {
   void end_retired_sessions(Connection& connection, Epoch epoch);
 
   // A statement outside a transaction: claim it in the ledger, run it, record it.
-  [[nodiscard]] ports::TargetResult<OutsideClaim> claim_outside(Connection& connection, const ports::StatementWork& work,
-                                                                const OutsideStatement& outside, const std::stop_token& stop);
+  [[nodiscard]] ports::TargetResult<OutsideClaim> claim_outside(Connection& connection,
+                                                                const ports::StatementWork& work,
+                                                                const OutsideStatement& outside,
+                                                                const std::stop_token& stop);
   [[nodiscard]] ports::TargetResult<void> run_claimed(Connection& connection, const ports::StatementWork& work,
                                                       const OutsideClaim& claim, const std::stop_token& stop);
-  [[nodiscard]] ports::TargetResult<ports::WorkDone> record_outside(Connection& connection, const ports::StatementWork& work,
+  [[nodiscard]] ports::TargetResult<ports::WorkDone> record_outside(Connection& connection,
+                                                                    const ports::StatementWork& work,
                                                                     const OutsideStatement& outside);
   [[nodiscard]] ports::TargetResult<void> run_outside(Connection& connection, const ports::StatementWork& work,
                                                       const std::string& sql, const std::stop_token& stop);
@@ -97,8 +102,8 @@ class PgTarget final : public ports::Target {
 // "forward" or "undo", as the ledger has it.
 [[nodiscard]] std::string direction_text(ports::Direction direction);
 
-// What a working session calls itself: diastole/<epoch>/<hash of plan and step>/<step>, cut to what PostgreSQL keeps. The hash, not
-// the readable part, says which step it is.
+// What a working session calls itself: diastole/<epoch>/<hash of plan and step>/<step>, cut to what PostgreSQL keeps.
+// The hash, not the readable part, says which step it is.
 [[nodiscard]] std::string session_name(const ports::WorkId& id);
 [[nodiscard]] std::string work_hash(const ports::WorkId& id);
 

@@ -26,7 +26,8 @@ constexpr const char* kBlockers = R"(
 
 }  // namespace
 
-SessionWatch::SessionWatch(Connection& watched, ConnectionPool& pool, const std::stop_token& stop, Milliseconds look_every)
+SessionWatch::SessionWatch(Connection& watched, ConnectionPool& pool, const std::stop_token& stop,
+                           Milliseconds look_every)
     : watched_(watched),
       pool_(pool),
       pid_(watched.backend_pid()),
@@ -99,7 +100,8 @@ bool SessionWatch::look(std::optional<ConnectionPool::Checkout>& observer) {
   });
   if (!seen) return false;
   const std::scoped_lock lock(mutex_);
-  // One empty look may come from the moment between a lock timeout and our hearing of it: the blockers are still wanted then.
+  // One empty look may come from the moment between a lock timeout and our hearing of it: the blockers are still wanted
+  // then.
   free_looks_ = seen->empty() ? free_looks_ + 1 : 0;
   if (free_looks_ != 1) blockers_ = std::move(*seen);
   return true;

@@ -17,8 +17,8 @@ namespace diastole::postgres {
 // After this long a wait is worth naming its blockers.
 inline constexpr Milliseconds kLookEvery{100};
 
-// Watches `watched` from its own thread until it is destroyed. Costs the server nothing before `look_every` has passed; then
-// looks that often, through a session of `pool`, at who blocks.
+// Watches `watched` from its own thread until it is destroyed. Costs the server nothing before `look_every` has passed;
+// then looks that often, through a session of `pool`, at who blocks.
 class SessionWatch {
  public:
   SessionWatch(Connection& watched, ConnectionPool& pool, const std::stop_token& stop, Milliseconds look_every);
@@ -26,8 +26,8 @@ class SessionWatch {
   SessionWatch& operator=(const SessionWatch&) = delete;
   ~SessionWatch() = default;
 
-  // To be asked before COMMIT is sent: false where a stop has been requested. After true nothing is cancelled any more, so that
-  // the answer to the COMMIT is not put in doubt.
+  // To be asked before COMMIT is sent: false where a stop has been requested. After true nothing is cancelled any more,
+  // so that the answer to the COMMIT is not put in doubt.
   [[nodiscard]] bool leave_alone();
 
   // Whether a cancel has been sent: the connection may have another one under way to it.

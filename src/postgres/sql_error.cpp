@@ -58,8 +58,8 @@ std::size_t byte_at_column(const std::string& text, std::size_t column) {
   return std::min(byte, text.size());
 }
 
-// The 1-based column in characters, from the excerpt libpq shows and the caret's screen column in it; 0 where the excerpt cannot
-// be found in the line, or in more than one place.
+// The 1-based column in characters, from the excerpt libpq shows and the caret's screen column in it; 0 where the
+// excerpt cannot be found in the line, or in more than one place.
 int column_of(std::string_view line, std::string excerpt, std::size_t caret) {
   const auto marked = byte_at_column(excerpt, caret);
   if (excerpt == line) return static_cast<int>(characters(line.substr(0, marked))) + 1;
@@ -76,7 +76,8 @@ int column_of(std::string_view line, std::string excerpt, std::size_t caret) {
 }
 
 // "LINE 3: SELECT nme FROM users" and the line below it.
-void read_position(std::string_view shown, std::string_view caret_line, std::string_view statement, core::Failure& failure) {
+void read_position(std::string_view shown, std::string_view caret_line, std::string_view statement,
+                   core::Failure& failure) {
   const auto colon = shown.find(": ");
   if (colon == std::string_view::npos) return;
   int number = 0;
@@ -86,23 +87,20 @@ void read_position(std::string_view shown, std::string_view caret_line, std::str
   const auto label = colon + 2;
   const auto caret = caret_line.find('^');
   if (caret == std::string_view::npos || caret < label) return;
-  failure.column =
-      column_of(line_of_statement(statement, number), std::string(shown.substr(label)), caret - label);
+  failure.column = column_of(line_of_statement(statement, number), std::string(shown.substr(label)), caret - label);
 }
 
 ErrorCode code_on_target(ErrorCode code, bool from_server) {
   switch (code) {
     case ErrorCode::interrupted:  // a cancelled statement
-    case ErrorCode::internal:
-      return from_server ? ErrorCode::invalid_argument : ErrorCode::internal;
+    case ErrorCode::internal: return from_server ? ErrorCode::invalid_argument : ErrorCode::internal;
     case ErrorCode::invalid_argument:
     case ErrorCode::not_found:
     case ErrorCode::conflict:
     case ErrorCode::fenced:
     case ErrorCode::unavailable:
     case ErrorCode::lock_timeout:
-    case ErrorCode::outcome_unknown:
-      return code;
+    case ErrorCode::outcome_unknown: return code;
   }
   std::unreachable();
 }
@@ -128,7 +126,8 @@ core::Failure parse_server_message(std::string_view text, std::string_view state
       field->append(line);
       continue;
     }
-    if (line.starts_with(kLine) && i + 1 < lines.size() && lines[i + 1].find_first_not_of(' ') == lines[i + 1].find('^')) {
+    if (line.starts_with(kLine) && i + 1 < lines.size() &&
+        lines[i + 1].find_first_not_of(' ') == lines[i + 1].find('^')) {
       read_position(line, lines[i + 1], statement, failure);
       ++i;
       continue;

@@ -41,22 +41,25 @@ TargetError interrupted() {
 }
 
 void set_up(pqxx::work& work, const UnitSpec& spec) {
-  work.exec(fmt::format("SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}; SET LOCAL application_name = {}",
-                        spec.lock_timeout.count(), spec.statement_timeout.count(), work.quote(session_name(spec.id))));
+  work.exec(
+      fmt::format("SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}; SET LOCAL application_name = {}",
+                  spec.lock_timeout.count(), spec.statement_timeout.count(), work.quote(session_name(spec.id))));
 }
 
 bool holds_fence(pqxx::work& work, Epoch epoch, const std::string& owner) {
-  return !query(work, "SELECT 1 FROM diastole.fence WHERE epoch = $1 AND owner = $2::uuid FOR SHARE", epoch.value, owner)
+  return !query(work, "SELECT 1 FROM diastole.fence WHERE epoch = $1 AND owner = $2::uuid FOR SHARE", epoch.value,
+                owner)
               .empty();
 }
 
 WorkDone finish_in_ledger(pqxx::work& work, const WorkId& id, std::int64_t rows) {
-  const auto written = query(work,
-                             "INSERT INTO diastole.ledger (plan, step, direction, checksum, epoch, state, backend_pid, "
-                             "started_at, finished_at, rows) "
-                             "VALUES ($1, $2, $3, $4, $5, 'done', pg_backend_pid(), now(), clock_timestamp(), $6) "
-                             "RETURNING (extract(epoch FROM finished_at - started_at) * 1000)::bigint",
-                             id.plan.str(), id.step.str(), direction_text(id.direction), id.checksum, id.epoch.value, rows);
+  const auto written =
+      query(work,
+            "INSERT INTO diastole.ledger (plan, step, direction, checksum, epoch, state, backend_pid, "
+            "started_at, finished_at, rows) "
+            "VALUES ($1, $2, $3, $4, $5, 'done', pg_backend_pid(), now(), clock_timestamp(), $6) "
+            "RETURNING (extract(epoch FROM finished_at - started_at) * 1000)::bigint",
+            id.plan.str(), id.step.str(), direction_text(id.direction), id.checksum, id.epoch.value, rows);
   return WorkDone{.rows = rows, .duration = Milliseconds{written[0][0].as<std::int64_t>()}};
 }
 
@@ -93,11 +96,12 @@ TargetResult<std::optional<LedgerRow>> ledger_row(pqxx::transaction_base& transa
                            id.plan.str(), id.step.str(), direction_text(id.direction));
   if (found.empty()) return std::nullopt;
   if (found[0][0].as<std::string>() != id.checksum) {
-    return target_fail(ErrorCode::conflict,
-                       fmt::format("the target's ledger (diastole.ledger) has step {} of plan {} ({}) with other statements "
-                                   "(checksum {}, not {}): the plan was changed after it ran, or another plan had its name",
-                                   id.step.str(), id.plan.str(), direction_text(id.direction),
-                                   found[0][0].as<std::string>(), id.checksum));
+    return target_fail(
+        ErrorCode::conflict,
+        fmt::format("the target's ledger (diastole.ledger) has step {} of plan {} ({}) with other statements "
+                    "(checksum {}, not {}): the plan was changed after it ran, or another plan had its name",
+                    id.step.str(), id.plan.str(), direction_text(id.direction), found[0][0].as<std::string>(),
+                    id.checksum));
   }
   return LedgerRow{.done = found[0][1].as<bool>(),
                    .rows = found[0][2].as<std::int64_t>(),
@@ -108,7 +112,8 @@ PgTarget::PgTarget(const TargetName& name, std::string dsn, std::string owner, p
     : name_("target " + name.str()),
       owner_(std::move(owner)),
       log_(log),
-      pool_({.dsn = std::move(dsn), .application_name = "diastole: target " + name.str(), .database = name_}, kMaxSessions) {}
+      pool_({.dsn = std::move(dsn), .application_name = "diastole: target " + name.str(), .database = name_},
+            kMaxSessions) {}
 
 TargetResult<void> PgTarget::transact(const UnitSpec& spec, const std::stop_token& stop, const UnitBody& body) {
   auto connection = pool_.checkout();
@@ -158,14 +163,16 @@ TargetResult<void> PgTarget::inspect(const std::function<TargetResult<void>(Conn
 TargetResult<void> PgTarget::prepare(Epoch epoch) {
   return inspect([&](Connection& connection) -> TargetResult<void> {
     if (connection.server_version() < kOldestServer) {
-      return target_fail(ErrorCode::conflict, fmt::format("{} runs PostgreSQL {}; 12 is the oldest that plans can run on", name_,
-                                                          connection.server_version() / 10'000));
+      return target_fail(ErrorCode::conflict,
+                         fmt::format("{} runs PostgreSQL {}; 12 is the oldest that plans can run on", name_,
+                                     connection.server_version() / 10'000));
     }
     {
       pqxx::nontransaction session(connection.raw());
       if (session.exec("SELECT pg_is_in_recovery()")[0][0].as<bool>()) {
-        return target_fail(ErrorCode::unavailable,
-                           fmt::format("{} is in recovery (a standby, read-only): its DSN must lead to the primary", name_));
+        return target_fail(
+            ErrorCode::unavailable,
+            fmt::format("{} is in recovery (a standby, read-only): its DSN must lead to the primary", name_));
       }
     }
     if (auto migrated = migrate(connection, "target", target_migrations()); !migrated) {
@@ -183,15 +190,17 @@ TargetResult<void> PgTarget::raise_fence(Connection& connection, Epoch epoch) {
   try {
     pqxx::work work(connection.raw());
     work.exec(fmt::format("SET LOCAL lock_timeout = {}", kFencePatience.count()));
-    query(work, "INSERT INTO diastole.fence (epoch, owner) VALUES ($1, $2::uuid) ON CONFLICT DO NOTHING", epoch.value, owner_);
+    query(work, "INSERT INTO diastole.fence (epoch, owner) VALUES ($1, $2::uuid) ON CONFLICT DO NOTHING", epoch.value,
+          owner_);
     const auto fence = work.exec("SELECT epoch, owner FROM diastole.fence");
     const auto ruling = fence[0][0].as<std::int64_t>();
     const auto owner = fence[0][1].as<std::string>();
     if (owner != owner_) {
-      return target_fail(ErrorCode::conflict,
-                         fmt::format("{} is managed by the daemon whose state database has owner {}, not by ours ({}); once that "
-                                     "daemon is gone for good, run there: UPDATE diastole.fence SET owner = '{}', epoch = 0;",
-                                     name_, owner, owner_, owner_));
+      return target_fail(
+          ErrorCode::conflict,
+          fmt::format("{} is managed by the daemon whose state database has owner {}, not by ours ({}); once that "
+                      "daemon is gone for good, run there: UPDATE diastole.fence SET owner = '{}', epoch = 0;",
+                      name_, owner, owner_, owner_));
     }
     if (ruling > epoch.value) {
       return target_fail(ErrorCode::fenced,
@@ -201,7 +210,8 @@ TargetResult<void> PgTarget::raise_fence(Connection& connection, Epoch epoch) {
     if (ruling < epoch.value &&
         query(work, "UPDATE diastole.fence SET epoch = $1 WHERE epoch <= $1 AND owner = $2::uuid", epoch.value, owner_)
                 .affected_rows() == 0) {
-      return target_fail(ErrorCode::fenced, fmt::format("{} was taken over by a later epoch than {}", name_, epoch.value));
+      return target_fail(ErrorCode::fenced,
+                         fmt::format("{} was taken over by a later epoch than {}", name_, epoch.value));
     }
     if (auto committed = connection.commit(work); !committed) return std::unexpected(target_error(committed.error()));
     return {};
@@ -232,18 +242,20 @@ TargetResult<core::Applied> PgTarget::settle(const WorkId& id, bool /*transactio
     pqxx::nontransaction session(connection.raw());
     for (;;) {
       // By its name, or as the session that the ledger says began a statement outside a transaction.
-      const auto alive = query(session,
-                               "SELECT a.pid, pg_terminate_backend(a.pid) FROM pg_stat_activity a "
-                               "WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() "
-                               "AND (a.application_name ~ ('^diastole/[0-9]+/' || $1 || '/') OR EXISTS "
-                               "(SELECT FROM diastole.ledger l WHERE l.plan = $2 AND l.step = $3 AND l.state = 'started' "
-                               "AND l.backend_pid = a.pid AND l.backend_start = a.backend_start))",
-                               work_hash(id), id.plan.str(), id.step.str());
+      const auto alive =
+          query(session,
+                "SELECT a.pid, pg_terminate_backend(a.pid) FROM pg_stat_activity a "
+                "WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() "
+                "AND (a.application_name ~ ('^diastole/[0-9]+/' || $1 || '/') OR EXISTS "
+                "(SELECT FROM diastole.ledger l WHERE l.plan = $2 AND l.step = $3 AND l.state = 'started' "
+                "AND l.backend_pid = a.pid AND l.backend_start = a.backend_start))",
+                work_hash(id), id.plan.str(), id.step.str());
       if (alive.empty()) break;
       const auto pid = alive[0][0].as<std::string>();
       if (std::chrono::steady_clock::now() >= deadline) {
-        return target_fail(ErrorCode::unavailable,
-                           fmt::format("{}: session {} of an earlier attempt does not end; end it, then this goes on", name_, pid));
+        return target_fail(
+            ErrorCode::unavailable,
+            fmt::format("{}: session {} of an earlier attempt does not end; end it, then this goes on", name_, pid));
       }
       log_.info("ending a session of an earlier attempt",
                 {{"target", name_}, {"plan", id.plan.str()}, {"step", id.step.str()}, {"pid", pid}});

@@ -1,5 +1,5 @@
-// Backfill: windows of the primary key, one transaction each, in which the cursor moves too. So every row is visited once a pass,
-// whatever is killed at whatever moment.
+// Backfill: windows of the primary key, one transaction each, in which the cursor moves too. So every row is visited
+// once a pass, whatever is killed at whatever moment.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -28,12 +28,13 @@ struct KeyColumn {
 // In the order of the primary key's index. Empty where there is no primary key.
 std::vector<KeyColumn> key_of(pqxx::work& work, const std::string& table) {
   std::vector<KeyColumn> key;
-  for (const auto& row : query(work,
-                               "SELECT quote_ident(a.attname), format_type(a.atttypid, a.atttypmod) "
-                               "FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k(attnum, n) "
-                               "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum "
-                               "WHERE i.indrelid = to_regclass($1) AND i.indisprimary AND k.n <= i.indnkeyatts ORDER BY k.n",
-                               table)) {
+  for (const auto& row :
+       query(work,
+             "SELECT quote_ident(a.attname), format_type(a.atttypid, a.atttypmod) "
+             "FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k(attnum, n) "
+             "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum "
+             "WHERE i.indrelid = to_regclass($1) AND i.indisprimary AND k.n <= i.indnkeyatts ORDER BY k.n",
+             table)) {
     key.push_back({row[0].as<std::string>(), row[1].as<std::string>()});
   }
   return key;
@@ -42,18 +43,20 @@ std::vector<KeyColumn> key_of(pqxx::work& work, const std::string& table) {
 TargetResult<std::vector<KeyColumn>> usable_key(pqxx::work& work, const core::Backfill& backfill) {
   auto key = key_of(work, backfill.table);
   if (key.empty()) {
-    return target_fail(ErrorCode::invalid_argument,
-                       fmt::format("table {} has no primary key to walk along; add one (CREATE UNIQUE INDEX CONCURRENTLY, then ALTER "
-                                   "TABLE ... ADD PRIMARY KEY USING INDEX), or update its rows in a step of statements",
-                                   backfill.table));
+    return target_fail(
+        ErrorCode::invalid_argument,
+        fmt::format("table {} has no primary key to walk along; add one (CREATE UNIQUE INDEX CONCURRENTLY, then ALTER "
+                    "TABLE ... ADD PRIMARY KEY USING INDEX), or update its rows in a step of statements",
+                    backfill.table));
   }
   for (const auto& [column, expression] : backfill.set) {
     const auto quoted = work.quote_name(column);
     if (std::ranges::any_of(key, [&](const KeyColumn& k) { return k.name == column || k.name == quoted; })) {
-      return target_fail(ErrorCode::invalid_argument,
-                         fmt::format("column {} belongs to the primary key of {}: a backfill that moves rows along its own path "
-                                     "would visit some twice and others never",
-                                     column, backfill.table));
+      return target_fail(
+          ErrorCode::invalid_argument,
+          fmt::format("column {} belongs to the primary key of {}: a backfill that moves rows along its own path "
+                      "would visit some twice and others never",
+                      column, backfill.table));
     }
   }
   return key;
@@ -93,15 +96,17 @@ TargetResult<pqxx::row> locked_cursor(pqxx::work& work, const ports::WorkId& id,
     return target_fail(ErrorCode::conflict, fmt::format("the target has no cursor of backfill {}", id.step.str()));
   }
   if (found[0][kChecksumField].as<std::string>() != id.checksum) {
-    return target_fail(ErrorCode::conflict,
-                       fmt::format("the target's cursor (diastole.backfill) of step {} of plan {} belongs to another backfill "
-                                   "(checksum {}, not {})",
-                                   id.step.str(), id.plan.str(), found[0][kChecksumField].as<std::string>(), id.checksum));
+    return target_fail(
+        ErrorCode::conflict,
+        fmt::format("the target's cursor (diastole.backfill) of step {} of plan {} belongs to another backfill "
+                    "(checksum {}, not {})",
+                    id.step.str(), id.plan.str(), found[0][kChecksumField].as<std::string>(), id.checksum));
   }
   return found[0];
 }
 
-// The planner's idea of the rows in the table and its partitions; costs nothing, and is right to a few percent after an ANALYZE.
+// The planner's idea of the rows in the table and its partitions; costs nothing, and is right to a few percent after an
+// ANALYZE.
 TargetResult<std::int64_t> estimated_rows(pqxx::work& work, const std::string& table) {
   const auto text = work.exec("EXPLAIN (FORMAT JSON) SELECT 1 FROM " + table)[0][0].as<std::string>();
   const auto plan = codec::parse_json(text);
@@ -125,10 +130,11 @@ struct Window {
 Window next_window(pqxx::work& work, const core::Backfill& backfill, const std::vector<KeyColumn>& key,
                    const std::string& after, int rows) {
   // Without its "w.", ORDER BY would mean the output column, and order by the text.
-  const auto found = work.exec(fmt::format(
-      "WITH w AS (SELECT {0} FROM {1}{2} ORDER BY {0} LIMIT {3}) SELECT count(*) OVER (), {4} FROM w ORDER BY {5} LIMIT 1",
-      joined(key), backfill.table, after.empty() ? "" : " WHERE " + after, rows, joined(key, "w.", "::text"),
-      joined(key, "w.", " DESC")));
+  const auto found =
+      work.exec(fmt::format("WITH w AS (SELECT {0} FROM {1}{2} ORDER BY {0} LIMIT {3}) SELECT count(*) OVER (), {4} "
+                            "FROM w ORDER BY {5} LIMIT 1",
+                            joined(key), backfill.table, after.empty() ? "" : " WHERE " + after, rows,
+                            joined(key, "w.", "::text"), joined(key, "w.", " DESC")));
   Window window;
   if (found.empty()) return window;
   window.rows = found[0][0].as<std::int64_t>();
@@ -163,7 +169,8 @@ TargetResult<BackfillCursor> advance(Unit& unit, const BackfillWork& work, int r
   if (cursor.pass_done) return cursor;
 
   std::string after;
-  if (!row->at(kChecksumField + 1).is_null()) after = compare(transaction, *key, ">", texts(*row, kChecksumField + 1, key->size()));
+  if (!row->at(kChecksumField + 1).is_null())
+    after = compare(transaction, *key, ">", texts(*row, kChecksumField + 1, key->size()));
   const auto window = next_window(transaction, work.backfill, *key, after, std::max(rows, 1));
   std::string moved = "cursor";
   if (window.rows > 0) {
@@ -177,13 +184,15 @@ TargetResult<BackfillCursor> advance(Unit& unit, const BackfillWork& work, int r
     moved = text_array(transaction, window.last);
   }
   cursor.rows += window.rows;
-  // A window that is not full has reached the end. Going on until one is empty would chase an application that inserts at the end;
-  // rows that come later are the next pass's, if the verification finds any.
+  // A window that is not full has reached the end. Going on until one is empty would chase an application that inserts
+  // at the end; rows that come later are the next pass's, if the verification finds any.
   cursor.pass_done = window.rows < std::max(rows, 1);
   query(transaction,
         "UPDATE diastole.backfill SET cursor = " + moved +
-            ", rows = $3, rows_changed = $4, pass_done = $5, epoch = $6, updated_at = now() WHERE plan = $1 AND step = $2",
-        work.id.plan.str(), work.id.step.str(), cursor.rows, cursor.rows_changed, cursor.pass_done, work.id.epoch.value);
+            ", rows = $3, rows_changed = $4, pass_done = $5, epoch = $6, updated_at = now() WHERE plan = $1 AND step = "
+            "$2",
+        work.id.plan.str(), work.id.step.str(), cursor.rows, cursor.rows_changed, cursor.pass_done,
+        work.id.epoch.value);
   return cursor;
 }
 
@@ -279,13 +288,15 @@ TargetResult<void> PgTarget::backfill_finish(const BackfillWork& work) {
     const auto cursor = locked_cursor(unit.work, work.id);
     if (!cursor) return std::unexpected(cursor.error());
     if (!cursor_from(*cursor).pass_done) {
-      return target_fail(ErrorCode::conflict, fmt::format("backfill {} has not reached the end of its table", work.id.step.str()));
+      return target_fail(ErrorCode::conflict,
+                         fmt::format("backfill {} has not reached the end of its table", work.id.step.str()));
     }
     query(unit.work,
-          "INSERT INTO diastole.ledger (plan, step, direction, checksum, epoch, state, backend_pid, started_at, finished_at, rows) "
+          "INSERT INTO diastole.ledger (plan, step, direction, checksum, epoch, state, backend_pid, started_at, "
+          "finished_at, rows) "
           "VALUES ($1, $2, $3, $4, $5, 'done', pg_backend_pid(), now(), clock_timestamp(), $6)",
-          work.id.plan.str(), work.id.step.str(), direction_text(work.id.direction), work.id.checksum, work.id.epoch.value,
-          cursor_from(*cursor).rows_changed);
+          work.id.plan.str(), work.id.step.str(), direction_text(work.id.direction), work.id.checksum,
+          work.id.epoch.value, cursor_from(*cursor).rows_changed);
     return {};
   });
 }

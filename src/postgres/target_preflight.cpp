@@ -22,7 +22,8 @@ constexpr std::string_view kFamily =
     "SELECT i.inhrelid FROM pg_inherits i JOIN family f ON i.inhparent = f.oid) ";
 
 // Only owners may do these. Of ALTER TABLE the first table is altered; others are referenced.
-constexpr std::string_view kOwnerOfAll[] = {"DROP TABLE", "DROP INDEX", "REINDEX", "CREATE INDEX", "DROP MATERIALIZED VIEW"};
+constexpr std::string_view kOwnerOfAll[] = {"DROP TABLE", "DROP INDEX", "REINDEX", "CREATE INDEX",
+                                            "DROP MATERIALIZED VIEW"};
 
 // The tables of the steps, as they will be when each step comes.
 struct Concerns {
@@ -70,7 +71,9 @@ Concerns concerns_of(const PreflightRequest& request) {
   return concerns;
 }
 
-WallTime wall(std::int64_t milliseconds) { return WallTime{Milliseconds{milliseconds}}; }
+WallTime wall(std::int64_t milliseconds) {
+  return WallTime{Milliseconds{milliseconds}};
+}
 
 Reason of_object(ReasonKind kind, std::string object, std::string message, std::string clears, std::string source) {
   Reason reason;
@@ -122,7 +125,8 @@ class Preflight {
 bool Preflight::writable() {
   const auto row = work_.exec("SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::bool")[0];
   if (row[0].as<bool>()) {
-    reasons_.push_back(of_object(ReasonKind::target_read_only, {}, "the target is in recovery (a standby): it cannot be changed",
+    reasons_.push_back(of_object(ReasonKind::target_read_only, {},
+                                 "the target is in recovery (a standby): it cannot be changed",
                                  "lead its DSN to the primary", "pg_is_in_recovery"));
   } else if (row[1].as<bool>()) {
     reasons_.push_back(of_object(ReasonKind::target_read_only, {}, "transactions on the target are read-only",
@@ -134,11 +138,12 @@ bool Preflight::writable() {
 
 void Preflight::relations() {
   oids_ = "ARRAY[";
-  for (const auto& row : work_.exec("SELECT t, to_regclass(t)::oid FROM unnest(" + text_array(work_, concerns_.existing) +
-                                    ") AS t")) {
+  for (const auto& row :
+       work_.exec("SELECT t, to_regclass(t)::oid FROM unnest(" + text_array(work_, concerns_.existing) + ") AS t")) {
     const auto table = row[0].as<std::string>();
     if (row[1].is_null()) {
-      reasons_.push_back(of_object(ReasonKind::relation_missing, table, fmt::format("relation {} does not exist", table),
+      reasons_.push_back(of_object(ReasonKind::relation_missing, table,
+                                   fmt::format("relation {} does not exist", table),
                                    "create it, or correct the plan (or the role's search_path)", "pg_class"));
     } else {
       oids_ += (oids_.ends_with('[') ? "" : ", ") + row[1].as<std::string>();
@@ -163,21 +168,24 @@ void Preflight::long_transactions() {
       family() +
           "SELECT DISTINCT ON (a.xact_start, a.pid) a.pid, coalesce(a.application_name, ''), coalesce(a.usename, ''), "
           "coalesce(a.state, ''), (extract(epoch FROM clock_timestamp() - a.xact_start) * 1000)::bigint, "
-          "(extract(epoch FROM a.xact_start) * 1000)::bigint, coalesce(left(a.query, 200), ''), l.relation::regclass::text "
+          "(extract(epoch FROM a.xact_start) * 1000)::bigint, coalesce(left(a.query, 200), ''), "
+          "l.relation::regclass::text "
           "FROM pg_stat_activity a JOIN pg_locks l ON l.pid = a.pid AND l.locktype = 'relation' AND l.granted "
           "AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) "
           "JOIN family f ON f.oid = l.relation "
           "WHERE a.datname = current_database() AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid() "
-          "AND a.xact_start < clock_timestamp() - $1 * interval '1 millisecond' ORDER BY a.xact_start, a.pid, l.relation",
+          "AND a.xact_start < clock_timestamp() - $1 * interval '1 millisecond' ORDER BY a.xact_start, a.pid, "
+          "l.relation",
       request_.long_transaction.count());
   for (const auto& row : found) {
     const auto pid = row[0].as<std::int64_t>();
     const Milliseconds age{row[4].as<std::int64_t>()};
-    auto reason = of_object(ReasonKind::long_transaction, row[7].as<std::string>(),
-                            fmt::format("session {} ({} as {}, {}) has held a lock on {} in a transaction for {}", pid,
-                                        row[1].as<std::string>(), row[2].as<std::string>(), row[3].as<std::string>(),
-                                        row[7].as<std::string>(), format_duration(age)),
-                            fmt::format("end that transaction, or SELECT pg_terminate_backend({})", pid), "pg_stat_activity");
+    auto reason =
+        of_object(ReasonKind::long_transaction, row[7].as<std::string>(),
+                  fmt::format("session {} ({} as {}, {}) has held a lock on {} in a transaction for {}", pid,
+                              row[1].as<std::string>(), row[2].as<std::string>(), row[3].as<std::string>(),
+                              row[7].as<std::string>(), format_duration(age)),
+                  fmt::format("end that transaction, or SELECT pg_terminate_backend({})", pid), "pg_stat_activity");
     reason.pid = pid;
     reason.age = age;
     reason.since = wall(row[5].as<std::int64_t>());
@@ -187,28 +195,30 @@ void Preflight::long_transactions() {
 }
 
 void Preflight::prepared_transactions() {
-  // Its locks have no pid, and its virtual transaction is not derived from its xid in every version: the lock that it holds on its
-  // own xid leads from one to the other.
-  const auto found = query(
-      work_,
-      family() +
-          "SELECT p.gid, p.owner, (extract(epoch FROM clock_timestamp() - p.prepared) * 1000)::bigint, "
-          "(extract(epoch FROM p.prepared) * 1000)::bigint, coalesce(min(f.oid::regclass::text), '') "
-          "FROM pg_prepared_xacts p LEFT JOIN pg_locks x ON x.pid IS NULL AND x.locktype = 'transactionid' AND x.granted "
-          "AND x.transactionid = p.transaction LEFT JOIN pg_locks l ON l.pid IS NULL AND l.locktype = 'relation' "
-          "AND l.virtualtransaction = x.virtualtransaction LEFT JOIN family f ON f.oid = l.relation "
-          "WHERE p.database = current_database() GROUP BY p.gid, p.owner, p.prepared "
-          "HAVING count(f.oid) > 0 OR p.prepared < clock_timestamp() - $1 * interval '1 millisecond' ORDER BY p.prepared",
-      request_.long_transaction.count());
+  // Its locks have no pid, and its virtual transaction is not derived from its xid in every version: the lock that it
+  // holds on its own xid leads from one to the other.
+  const auto found =
+      query(work_,
+            family() +
+                "SELECT p.gid, p.owner, (extract(epoch FROM clock_timestamp() - p.prepared) * 1000)::bigint, "
+                "(extract(epoch FROM p.prepared) * 1000)::bigint, coalesce(min(f.oid::regclass::text), '') "
+                "FROM pg_prepared_xacts p LEFT JOIN pg_locks x ON x.pid IS NULL AND x.locktype = 'transactionid' AND "
+                "x.granted "
+                "AND x.transactionid = p.transaction LEFT JOIN pg_locks l ON l.pid IS NULL AND l.locktype = 'relation' "
+                "AND l.virtualtransaction = x.virtualtransaction LEFT JOIN family f ON f.oid = l.relation "
+                "WHERE p.database = current_database() GROUP BY p.gid, p.owner, p.prepared "
+                "HAVING count(f.oid) > 0 OR p.prepared < clock_timestamp() - $1 * interval '1 millisecond' ORDER BY "
+                "p.prepared",
+            request_.long_transaction.count());
   for (const auto& row : found) {
     const auto gid = row[0].as<std::string>();
     const auto table = row[4].as<std::string>();
     const Milliseconds age{row[2].as<std::int64_t>()};
-    auto reason = of_object(ReasonKind::prepared_transaction, table,
-                            fmt::format("prepared transaction {} of {} is open since {}{}", work_.quote(gid),
-                                        row[1].as<std::string>(), format_duration(age),
-                                        table.empty() ? "" : fmt::format(" and holds a lock on {}", table)),
-                            fmt::format("COMMIT PREPARED {0} or ROLLBACK PREPARED {0}", work_.quote(gid)), "pg_prepared_xacts");
+    auto reason = of_object(
+        ReasonKind::prepared_transaction, table,
+        fmt::format("prepared transaction {} of {} is open since {}{}", work_.quote(gid), row[1].as<std::string>(),
+                    format_duration(age), table.empty() ? "" : fmt::format(" and holds a lock on {}", table)),
+        fmt::format("COMMIT PREPARED {0} or ROLLBACK PREPARED {0}", work_.quote(gid)), "pg_prepared_xacts");
     reason.age = age;
     reason.since = wall(row[3].as<std::int64_t>());
     reasons_.push_back(std::move(reason));
@@ -220,31 +230,37 @@ void Preflight::invalid_indexes() {
   const auto found = query(
       work_,
       family() +
-          "SELECT c.oid::regclass::text, i.indrelid::regclass::text, format('%I.%I', n.nspname, c.relname) FROM pg_index i "
-          "JOIN family f ON f.oid = i.indrelid JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
+          "SELECT c.oid::regclass::text, i.indrelid::regclass::text, format('%I.%I', n.nspname, c.relname) FROM "
+          "pg_index i "
+          "JOIN family f ON f.oid = i.indrelid JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = "
+          "c.relnamespace "
           "WHERE c.relkind = 'i' AND NOT (i.indisvalid AND i.indisready) AND NOT EXISTS (SELECT FROM diastole.ledger l "
-          "WHERE l.plan = $1 AND l.state = 'started' AND (parse_ident(l.object))[array_length(parse_ident(l.object), 1)] = c.relname) "
+          "WHERE l.plan = $1 AND l.state = 'started' AND (parse_ident(l.object))[array_length(parse_ident(l.object), "
+          "1)] = c.relname) "
           "AND c.oid NOT IN (SELECT to_regclass(t)::oid FROM unnest(" +
           text_array(work_, concerns_.repaired) + ") AS t WHERE to_regclass(t) IS NOT NULL) ORDER BY 1",
       request_.ledger_plan);
   for (const auto& row : found) {
-    reasons_.push_back(of_object(ReasonKind::invalid_index, row[0].as<std::string>(),
-                                 fmt::format("index {} of {} is INVALID: left behind by an interrupted build, or being built",
-                                             row[0].as<std::string>(), row[1].as<std::string>()),
-                                 fmt::format("DROP INDEX CONCURRENTLY {0}, or REINDEX INDEX CONCURRENTLY {0}", row[2].as<std::string>()),
-                                 "pg_index"));
+    reasons_.push_back(of_object(
+        ReasonKind::invalid_index, row[0].as<std::string>(),
+        fmt::format("index {} of {} is INVALID: left behind by an interrupted build, or being built",
+                    row[0].as<std::string>(), row[1].as<std::string>()),
+        fmt::format("DROP INDEX CONCURRENTLY {0}, or REINDEX INDEX CONCURRENTLY {0}", row[2].as<std::string>()),
+        "pg_index"));
   }
 }
 
 void Preflight::ownership() {
-  for (const auto& row : work_.exec("SELECT t, pg_get_userbyid(c.relowner) FROM unnest(" + text_array(work_, concerns_.owned) +
-                                    ") AS t JOIN pg_class c ON c.oid = to_regclass(t) "
-                                    "WHERE NOT pg_has_role(current_user, c.relowner, 'USAGE')")) {
-    reasons_.push_back(of_object(ReasonKind::privilege_missing, row[0].as<std::string>(),
-                                 fmt::format("only the owner of {} ({}) may alter it, and our role is not a member of that", row[0].as<std::string>(),
-                                             row[1].as<std::string>()),
-                                 fmt::format("GRANT {} TO the target's role, or make it the owner", work_.quote_name(row[1].as<std::string>())),
-                                 "pg_class"));
+  for (const auto& row :
+       work_.exec("SELECT t, pg_get_userbyid(c.relowner) FROM unnest(" + text_array(work_, concerns_.owned) +
+                  ") AS t JOIN pg_class c ON c.oid = to_regclass(t) "
+                  "WHERE NOT pg_has_role(current_user, c.relowner, 'USAGE')")) {
+    reasons_.push_back(of_object(
+        ReasonKind::privilege_missing, row[0].as<std::string>(),
+        fmt::format("only the owner of {} ({}) may alter it, and our role is not a member of that",
+                    row[0].as<std::string>(), row[1].as<std::string>()),
+        fmt::format("GRANT {} TO the target's role, or make it the owner", work_.quote_name(row[1].as<std::string>())),
+        "pg_class"));
   }
 }
 
@@ -252,14 +268,15 @@ void Preflight::create_privileges() {
   const auto found = work_.exec(
       "SELECT DISTINCT s FROM (SELECT CASE WHEN array_length(parse_ident(t), 1) > 1 THEN (parse_ident(t))[1] "
       "ELSE current_schema()::text END FROM unnest(" +
-      text_array(work_, concerns_.created) +
-      ") AS t UNION SELECT n.nspname::text FROM unnest(" + text_array(work_, concerns_.indexed) +
+      text_array(work_, concerns_.created) + ") AS t UNION SELECT n.nspname::text FROM unnest(" +
+      text_array(work_, concerns_.indexed) +
       ") AS t JOIN pg_class c ON c.oid = to_regclass(t) JOIN pg_namespace n ON n.oid = c.relnamespace) AS schemas(s) "
       "JOIN pg_namespace n ON n.nspname = s WHERE NOT has_schema_privilege(n.oid, 'CREATE') ORDER BY 1");
   for (const auto& row : found) {
     const auto schema = work_.quote_name(row[0].as<std::string>());
-    reasons_.push_back(of_object(ReasonKind::privilege_missing, schema, fmt::format("our role may not create in schema {}", schema),
-                                 fmt::format("GRANT CREATE ON SCHEMA {} TO the target's role", schema), "pg_namespace"));
+    reasons_.push_back(
+        of_object(ReasonKind::privilege_missing, schema, fmt::format("our role may not create in schema {}", schema),
+                  fmt::format("GRANT CREATE ON SCHEMA {} TO the target's role", schema), "pg_namespace"));
   }
 }
 
@@ -272,9 +289,9 @@ void Preflight::backfills() {
                              table);
     if (found.empty()) continue;  // said above
     if (!found[0][0].as<bool>()) {
-      reasons_.push_back(of_object(ReasonKind::no_usable_key, table, fmt::format("table {} has no primary key to walk along", table),
-                                   "add one (CREATE UNIQUE INDEX CONCURRENTLY, then ALTER TABLE ... ADD PRIMARY KEY USING INDEX)",
-                                   "pg_index"));
+      reasons_.push_back(of_object(
+          ReasonKind::no_usable_key, table, fmt::format("table {} has no primary key to walk along", table),
+          "add one (CREATE UNIQUE INDEX CONCURRENTLY, then ALTER TABLE ... ADD PRIMARY KEY USING INDEX)", "pg_index"));
     }
     backfill_privileges(*step->backfill);
   }
@@ -283,19 +300,20 @@ void Preflight::backfills() {
 void Preflight::backfill_privileges(const core::Backfill& backfill) {
   std::vector<std::string> columns;
   for (const auto& [column, expression] : backfill.set) columns.push_back(column);
-  const auto row = query(work_,
-                         "SELECT has_table_privilege(to_regclass($1), 'SELECT'), NOT EXISTS (SELECT FROM pg_attribute a "
-                         "WHERE a.attrelid = to_regclass($1) AND a.attname = ANY (" +
-                             text_array(work_, columns) +
-                             ") AND NOT a.attisdropped AND NOT has_column_privilege(a.attrelid, a.attnum, 'UPDATE'))",
-                         backfill.table)[0];
+  const auto row =
+      query(work_,
+            "SELECT has_table_privilege(to_regclass($1), 'SELECT'), NOT EXISTS (SELECT FROM pg_attribute a "
+            "WHERE a.attrelid = to_regclass($1) AND a.attname = ANY (" +
+                text_array(work_, columns) +
+                ") AND NOT a.attisdropped AND NOT has_column_privilege(a.attrelid, a.attnum, 'UPDATE'))",
+            backfill.table)[0];
   std::string missing;
   if (!row[0].as<bool>()) missing = "SELECT";
   if (!row[1].as<bool>()) missing += missing.empty() ? "UPDATE" : ", UPDATE";
   if (missing.empty()) return;
-  reasons_.push_back(of_object(ReasonKind::privilege_missing, backfill.table,
-                               fmt::format("our role lacks {} on {}", missing, backfill.table),
-                               fmt::format("GRANT {} ON {} TO the target's role", missing, backfill.table), "pg_class"));
+  reasons_.push_back(of_object(
+      ReasonKind::privilege_missing, backfill.table, fmt::format("our role lacks {} on {}", missing, backfill.table),
+      fmt::format("GRANT {} ON {} TO the target's role", missing, backfill.table), "pg_class"));
 }
 
 }  // namespace

@@ -9,10 +9,10 @@
 namespace diastole {
 namespace {
 
+using test::OpenTransaction;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using test::OpenTransaction;
 
 class StatementsTest : public test::TargetTest {
  protected:
@@ -75,7 +75,8 @@ TEST_F(StatementsTest, StatementsAndLedgerCommitTogetherAndOnce) {
   const auto first = expect_ok(target_->execute(work, {}));
   EXPECT_FALSE(first.was_done);
   EXPECT_EQ(first.rows, 2);
-  EXPECT_EQ(value("SELECT state || ' ' || checksum || ' ' || epoch || ' ' || rows FROM diastole.ledger"), "done sum-of-s 1 2");
+  EXPECT_EQ(value("SELECT state || ' ' || checksum || ' ' || epoch || ' ' || rows FROM diastole.ledger"),
+            "done sum-of-s 1 2");
   EXPECT_EQ(expect_ok(target_->settle(work.id, true)), core::Applied::full);
 
   const auto again = expect_ok(target_->execute(work, {}));
@@ -104,8 +105,9 @@ TEST_F(StatementsTest, OtherStatementsUnderADoneNameAreAConflict) {
 }
 
 TEST_F(StatementsTest, AFailureSaysWhereAndLeavesNothing) {
-  const auto error = expect_error(
-      target_->execute(statements("s", {"CREATE TABLE t ()", "UPDATE users\n   SET nme = 'x'"}), {}), ErrorCode::invalid_argument);
+  const auto error =
+      expect_error(target_->execute(statements("s", {"CREATE TABLE t ()", "UPDATE users\n   SET nme = 'x'"}), {}),
+                   ErrorCode::invalid_argument);
   EXPECT_EQ(error.failure.sqlstate, "42703");
   EXPECT_EQ(error.failure.message, "column \"nme\" of relation \"users\" does not exist");
   EXPECT_EQ(error.failure.statement, 2);
@@ -113,6 +115,22 @@ TEST_F(StatementsTest, AFailureSaysWhereAndLeavesNothing) {
   EXPECT_EQ(error.failure.column, 8);
   EXPECT_EQ(value("SELECT to_regclass('t')"), "null");
   EXPECT_EQ(expect_ok(target_->settle(id("s"), true)), core::Applied::none);
+}
+
+TEST_F(StatementsTest, ThePositionIsExactInLongLinesTabsAndWideText) {
+  const std::string lead = "\tSELECT '日本語', 'é', id, name, id + 1 AS second, id + 2 AS third, id + 3 AS fourth, ";
+  const std::size_t wide = 2 * 3 + 1;  // bytes beyond one a character
+  for (const std::string& tail :
+       {std::string(" FROM users"),
+        ", id + 4 AS fifth, id + 5 AS sixth, id + 6 AS seventh FROM users" + std::string(80, ' ')}) {
+    const auto error = expect_error(target_->execute(statements("s", {"\r\n\n" + lead + "nme" + tail}), {}),
+                                    ErrorCode::invalid_argument);
+    EXPECT_EQ(error.failure.line, 3);
+    EXPECT_EQ(error.failure.column, static_cast<int>(lead.size() - wide) + 1);
+  }
+  const auto short_line = expect_error(target_->execute(statements("s", {"SELECT '日本語', nme FROM users"}), {}),
+                                       ErrorCode::invalid_argument);
+  EXPECT_EQ(short_line.failure.column, 15);
 }
 
 TEST_F(StatementsTest, ADeferredConstraintFailsWithItsState) {
@@ -126,7 +144,8 @@ TEST_F(StatementsTest, ADeferredConstraintFailsWithItsState) {
 TEST_F(StatementsTest, ALockTimeoutNamesTheBlocker) {
   const auto work = statements("s", {"ALTER TABLE users ADD COLUMN x int"});
   {
-    const OpenTransaction reader(dsn_ + " application_name=reporting", "SELECT count(*) FROM users /* monthly report */");
+    const OpenTransaction reader(dsn_ + " application_name=reporting",
+                                 "SELECT count(*) FROM users /* monthly report */");
     const auto error = expect_error(target_->execute(work, {}), ErrorCode::lock_timeout);
     EXPECT_EQ(error.failure.sqlstate, "55P03");
     ASSERT_EQ(error.failure.blockers.size(), 1U);
@@ -142,8 +161,8 @@ TEST_F(StatementsTest, ALockTimeoutNamesTheBlocker) {
 
 TEST_F(StatementsTest, ALockTimeoutNamesAPreparedTransaction) {
   run("BEGIN; LOCK TABLE users IN ACCESS SHARE MODE; INSERT INTO users VALUES (3, 'c'); PREPARE TRANSACTION 'stuck'");
-  const auto error =
-      expect_error(target_->execute(statements("s", {"ALTER TABLE users ADD COLUMN x int"}), {}), ErrorCode::lock_timeout);
+  const auto error = expect_error(target_->execute(statements("s", {"ALTER TABLE users ADD COLUMN x int"}), {}),
+                                  ErrorCode::lock_timeout);
   run("ROLLBACK PREPARED 'stuck'");
   ASSERT_EQ(error.failure.blockers.size(), 1U);
   EXPECT_EQ(error.failure.blockers[0].application, "stuck");
@@ -222,8 +241,9 @@ TEST_F(StatementsTest, WhatAStepSetsInItsSessionEndsWithIt) {
 }
 
 TEST_F(StatementsTest, ARoleCalledLikeOurSchemaDoesNotCreateInIt) {
-  ASSERT_EQ(value("SELECT current_user"), "diastole");
-  expect_ok(target_->execute(statements("s", {"CREATE TABLE ledger ()", "CREATE TABLE fresh ()"}), {}));
+  run("CREATE ROLE diastole SUPERUSER LOGIN");
+  const auto target = postgres::make_target(TargetName{"main"}, dsn_ + " user=diastole", kOwner, log_);
+  expect_ok(target->execute(statements("s", {"CREATE TABLE ledger ()", "CREATE TABLE fresh ()"}), {}));
   EXPECT_EQ(value("SELECT string_agg(tablename, ' ' ORDER BY tablename) FROM pg_tables WHERE schemaname = 'public'"),
             "fresh ledger users");
 }
@@ -231,7 +251,8 @@ TEST_F(StatementsTest, ARoleCalledLikeOurSchemaDoesNotCreateInIt) {
 TEST_F(StatementsTest, CallsOnDifferentStepsRunAtOnce) {
   std::vector<std::future<ports::TargetResult<ports::WorkDone>>> all;
   for (int i = 0; i < 8; ++i) {
-    all.push_back(in_background(statements("s" + std::to_string(i), {"INSERT INTO users VALUES (" + std::to_string(i + 10) + ")"})));
+    all.push_back(in_background(
+        statements("s" + std::to_string(i), {"INSERT INTO users VALUES (" + std::to_string(i + 10) + ")"})));
   }
   for (auto& one : all) expect_ok(one.get());
   EXPECT_EQ(count("SELECT count(*) FROM users"), 10);
@@ -239,8 +260,8 @@ TEST_F(StatementsTest, CallsOnDifferentStepsRunAtOnce) {
 
 TEST(UnreachableTargetTest, ErrorsNameNeitherHostNorUserNorPassword) {
   test::SilentLog log;
-  const auto target =
-      postgres::make_target(TargetName{"main"}, "host=/no/such/place user=sherlock password=moriarty dbname=baker", "", log);
+  const auto target = postgres::make_target(
+      TargetName{"main"}, "host=/no/such/place user=sherlock password=moriarty dbname=baker", "", log);
   const auto result = target->prepare(Epoch{1});
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, ErrorCode::unavailable);
@@ -253,4 +274,6 @@ TEST(UnreachableTargetTest, ErrorsNameNeitherHostNorUserNorPassword) {
 }  // namespace
 }  // namespace diastole
 
-int main(int argc, char** argv) { return diastole::test::run_with_postgres(argc, argv); }
+int main(int argc, char** argv) {
+  return diastole::test::run_with_postgres(argc, argv);
+}

@@ -1,6 +1,4 @@
 // Backfill over a real primary key: every row once a pass, whatever happens meanwhile.
-#include "support/target.hpp"
-
 #include <gmock/gmock.h>
 
 #include <atomic>
@@ -8,19 +6,22 @@
 #include <ostream>
 #include <stop_token>
 
+#include "support/target.hpp"
+
 namespace diastole {
 namespace {
 
 using ports::BackfillCursor;
 using ports::BackfillWork;
-using ::testing::HasSubstr;
 using test::OpenTransaction;
+using ::testing::HasSubstr;
 
 class BackfillTest : public test::TargetTest {
  protected:
   [[nodiscard]] static BackfillWork backfill(const std::string& table, const std::string& set = "name",
                                              const std::string& where = "") {
-    BackfillWork work{.id = id("b"), .backfill = {}, .lock_timeout = Milliseconds{200}, .statement_timeout = Milliseconds{20'000}};
+    BackfillWork work{
+        .id = id("b"), .backfill = {}, .lock_timeout = Milliseconds{200}, .statement_timeout = Milliseconds{20'000}};
     work.backfill.table = table;
     work.backfill.set = {{"display_name", set}};
     work.backfill.where = where;
@@ -38,16 +39,19 @@ class BackfillTest : public test::TargetTest {
   }
 
   void make_users(int rows) {
-    run("CREATE TABLE users (id int PRIMARY KEY, name text, display_name text); INSERT INTO users SELECT n, 'n' || n FROM "
-        "generate_series(1, " + std::to_string(rows) + ") n; ANALYZE users");
+    run("CREATE TABLE users (id int PRIMARY KEY, name text, display_name text); INSERT INTO users SELECT n, 'n' || n "
+        "FROM "
+        "generate_series(1, " +
+        std::to_string(rows) + ") n; ANALYZE users");
   }
 
   // A column that counts how often a row was updated.
   void count_updates(const std::string& table) {
-    run("ALTER TABLE " + table + " ADD COLUMN updates int NOT NULL DEFAULT 0; "
+    run("ALTER TABLE " + table +
+        " ADD COLUMN updates int NOT NULL DEFAULT 0; "
         "CREATE FUNCTION count_update() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.updates := OLD.updates + 1; "
-        "RETURN NEW; END $$; CREATE TRIGGER count_update BEFORE UPDATE ON " + table +
-        " FOR EACH ROW EXECUTE FUNCTION count_update()");
+        "RETURN NEW; END $$; CREATE TRIGGER count_update BEFORE UPDATE ON " +
+        table + " FOR EACH ROW EXECUTE FUNCTION count_update()");
   }
 };
 
@@ -55,17 +59,19 @@ struct KeyCase {
   const char* name;
   const char* columns;  // of the key, with types
   const char* key;
-  const char* values;   // of the key, from n in 1 to 257
+  const char* values;  // of the key, from n in 1 to 257
 };
 
-void PrintTo(const KeyCase& c, std::ostream* out) { *out << c.columns << ", PRIMARY KEY (" << c.key << ")"; }
+void PrintTo(const KeyCase& c, std::ostream* out) {
+  *out << c.columns << ", PRIMARY KEY (" << c.key << ")";
+}
 
 class BackfillKeyTest : public BackfillTest, public ::testing::WithParamInterface<KeyCase> {};
 
 TEST_P(BackfillKeyTest, VisitsEachRowOnce) {
   const auto& c = GetParam();
-  run(std::string("CREATE TABLE \"Some Table\" (name text, ") + c.columns + ", display_name text, PRIMARY KEY (" + c.key +
-      ")); INSERT INTO \"Some Table\" SELECT 'n' || n, " + c.values + " FROM generate_series(1, 257) n");
+  run(std::string("CREATE TABLE \"Some Table\" (name text, ") + c.columns + ", display_name text, PRIMARY KEY (" +
+      c.key + ")); INSERT INTO \"Some Table\" SELECT 'n' || n, " + c.values + " FROM generate_series(1, 257) n");
   count_updates("\"Some Table\"");
   const auto cursor = run_pass(backfill("\"Some Table\""), 10);
   EXPECT_EQ(cursor.rows, 257);
@@ -75,18 +81,20 @@ TEST_P(BackfillKeyTest, VisitsEachRowOnce) {
 
 INSTANTIATE_TEST_SUITE_P(
     Keys, BackfillKeyTest,
-    ::testing::Values(
-        KeyCase{"Int", "id int", "id", "n - 100"}, KeyCase{"Uuid", "id uuid DEFAULT gen_random_uuid()", "id", "md5(n::text)::uuid"},
-        KeyCase{"TextAndInt", "\"a B\" text, k int", "\"a B\", k", "'g''\\' || n / 7, -n"},
-        KeyCase{"KeyInOtherOrderThanColumns", "a int, b int", "b, a", "n % 5, n / 5"},
-        KeyCase{"TextInIcuCollation", "k text COLLATE \"de-x-icu\"", "k",
-                "(ARRAY['a', 'A', 'ä', 'Z', 'z', '_', 'ß'])[n % 7 + 1] || n"},
-        KeyCase{"TextInC", "k text COLLATE \"C\"", "k", "(ARRAY['a', 'A', 'é', 'Z', '~'])[n % 5 + 1] || n"},
-        KeyCase{"Timestamptz", "t timestamptz", "t", "'2026-03-29 00:59:00Z'::timestamptz + n * interval '13.000001 s'"},
-        KeyCase{"Numeric", "x numeric", "x", "n / 7.0"},
-        KeyCase{"FixedChar", "x char(6)", "x", "'k' || n"}, KeyCase{"Float", "x float8", "x", "n / 3.0"},
-        KeyCase{"Bytea", "x bytea", "x", "decode(md5(n::text), 'hex')"},
-        KeyCase{"DateDescendingInterval", "d interval", "d", "n * interval '1 day 3 hours'"}),
+    ::testing::Values(KeyCase{"Int", "id int", "id", "n - 100"},
+                      KeyCase{"Uuid", "id uuid DEFAULT gen_random_uuid()", "id", "md5(n::text)::uuid"},
+                      KeyCase{"TextAndInt", "\"a B\" text, k int", "\"a B\", k", "'g''\\' || n / 7, -n"},
+                      KeyCase{"KeyInOtherOrderThanColumns", "a int, b int", "b, a", "n % 5, n / 5"},
+                      KeyCase{"TextInIcuCollation", "k text COLLATE \"de-x-icu\"", "k",
+                              "(ARRAY['a', 'A', 'ä', 'Z', 'z', '_', 'ß'])[n % 7 + 1] || n"},
+                      KeyCase{"TextInC", "k text COLLATE \"C\"", "k",
+                              "(ARRAY['a', 'A', 'é', 'Z', '~'])[n % 5 + 1] || n"},
+                      KeyCase{"Timestamptz", "t timestamptz", "t",
+                              "'2026-03-29 00:59:00Z'::timestamptz + n * interval '13.000001 s'"},
+                      KeyCase{"Numeric", "x numeric", "x", "n / 7.0"},
+                      KeyCase{"FixedChar", "x char(6)", "x", "'k' || n"}, KeyCase{"Float", "x float8", "x", "n / 3.0"},
+                      KeyCase{"Bytea", "x bytea", "x", "decode(md5(n::text), 'hex')"},
+                      KeyCase{"DateDescendingInterval", "d interval", "d", "n * interval '1 day 3 hours'"}),
     [](const auto& test) { return std::string(test.param.name); });
 
 TEST_F(BackfillTest, AnEmptyTableEndsAtOnce) {
@@ -126,7 +134,8 @@ TEST_F(BackfillTest, RowsInsertedAheadAreReachedAndThoseBehindByTheNextPass) {
   const auto work = backfill("users", "name", "display_name IS NULL");
   expect_ok(target_->backfill_begin(work));
   expect_ok(target_->backfill_batch(work, 50, {}));
-  run("INSERT INTO users VALUES (0, 'behind', NULL); INSERT INTO users SELECT n, 'ahead' FROM generate_series(101, 200) n");
+  run("INSERT INTO users VALUES (0, 'behind', NULL); INSERT INTO users SELECT n, 'ahead' FROM generate_series(101, "
+      "200) n");
   EXPECT_EQ(run_pass(work, 50).rows, 200);
   auto verified = work;
   verified.backfill.verify = "zero_rows";
@@ -164,10 +173,11 @@ TEST_F(BackfillTest, KilledBackendsCostNoRowAndRepeatNone) {
   int kills = 0;
   while (!finished) {
     pqxx::nontransaction session(admin_);
-    kills += static_cast<int>(session
-                                  .exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ "
-                                        "'^diastole/' AND query ~ '^(UPDATE|COMMIT|SET CON)' AND datname = current_database()")
-                                  .size());
+    kills += static_cast<int>(
+        session
+            .exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ "
+                  "'^diastole/' AND query ~ '^(UPDATE|COMMIT|SET CON)' AND datname = current_database()")
+            .size());
   }
   EXPECT_GT(passing.get(), 0);
   EXPECT_GT(kills, 0);
@@ -221,7 +231,8 @@ TEST_F(BackfillTest, AKeyColumnCannotBeSet) {
   make_users(10);
   auto work = backfill("users");
   work.backfill.set = {{"id", "id + 1"}};
-  EXPECT_THAT(expect_error(target_->backfill_begin(work), ErrorCode::invalid_argument).failure.message, HasSubstr("primary key"));
+  EXPECT_THAT(expect_error(target_->backfill_begin(work), ErrorCode::invalid_argument).failure.message,
+              HasSubstr("primary key"));
 }
 
 TEST_F(BackfillTest, AStaleEpochMovesNothing) {
@@ -270,4 +281,6 @@ TEST_F(BackfillTest, ACursorOfAnotherBackfillIsAConflict) {
 }  // namespace
 }  // namespace diastole
 
-int main(int argc, char** argv) { return diastole::test::run_with_postgres(argc, argv); }
+int main(int argc, char** argv) {
+  return diastole::test::run_with_postgres(argc, argv);
+}

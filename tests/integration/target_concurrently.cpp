@@ -1,29 +1,32 @@
 // Statements that cannot run in a transaction.
-#include "support/target.hpp"
-
 #include <gmock/gmock.h>
 
 #include <future>
 #include <stop_token>
 
+#include "support/target.hpp"
+
 namespace diastole {
 namespace {
 
 using core::Applied;
-using ::testing::HasSubstr;
 using test::OpenTransaction;
+using ::testing::HasSubstr;
 
 class ConcurrentlyTest : public test::TargetTest {
  protected:
   void SetUp() override {
     TargetTest::SetUp();
     run("CREATE SCHEMA app; CREATE TABLE app.users (id int PRIMARY KEY, junk int, name text COLLATE \"C\"); "
-        "ALTER TABLE app.users DROP COLUMN junk; INSERT INTO app.users SELECT n, 'n' || n FROM generate_series(1, 100) n");
+        "ALTER TABLE app.users DROP COLUMN junk; INSERT INTO app.users SELECT n, 'n' || n FROM generate_series(1, 100) "
+        "n");
   }
 
   [[nodiscard]] std::string index_state(const std::string& index) {
-    return value("SELECT coalesce((SELECT CASE WHEN indisvalid THEN 'valid' ELSE 'INVALID' END FROM pg_index "
-                 "WHERE indexrelid = to_regclass('" + index + "')), 'absent')");
+    return value(
+        "SELECT coalesce((SELECT CASE WHEN indisvalid THEN 'valid' ELSE 'INVALID' END FROM pg_index "
+        "WHERE indexrelid = to_regclass('" +
+        index + "')), 'absent')");
   }
   void forget_the_end() { run("UPDATE diastole.ledger SET state = 'started', finished_at = NULL"); }
 
@@ -48,7 +51,8 @@ TEST_F(ConcurrentlyTest, ARelationOfThatNameIsNotOurs) {
   run("CREATE INDEX idx ON app.users (lower(name)) WHERE id > 10");
   for (const auto* sql : {"CREATE INDEX CONCURRENTLY idx ON app.users (lower(name)) WHERE id > 10",
                           "CREATE INDEX CONCURRENTLY IF NOT EXISTS idx ON app.users (lower(name)) WHERE id > 10"}) {
-    const auto error = expect_error(target_->execute_concurrently(outside("i", sql, "idx"), {}), ErrorCode::invalid_argument);
+    const auto error =
+        expect_error(target_->execute_concurrently(outside("i", sql, "idx"), {}), ErrorCode::invalid_argument);
     EXPECT_EQ(error.failure.sqlstate, "42P07");
     EXPECT_THAT(error.failure.message, HasSubstr("not this plan's"));
     EXPECT_EQ(error.applied, Applied::none);
@@ -87,9 +91,11 @@ TEST_F(ConcurrentlyTest, AStatementRefusedAtOnceLeavesNoClaim) {
 }
 
 TEST_F(ConcurrentlyTest, AFinishedBuildWithoutItsRecordIsRecognised) {
-  for (const auto& work : {create_, outside("u", "create unique /* one */ index concurrently \"Quoted\" on only app.users\n"
-                                                 "using btree (name desc nulls last, id) include (id) with (fillfactor = 70) -- end",
-                                            "\"Quoted\"")}) {
+  for (const auto& work :
+       {create_, outside("u",
+                         "create unique /* one */ index concurrently \"Quoted\" on only app.users\n"
+                         "using btree (name desc nulls last, id) include (id) with (fillfactor = 70) -- end",
+                         "\"Quoted\"")}) {
     expect_ok(target_->execute_concurrently(work, {}));
     forget_the_end();
     EXPECT_EQ(expect_ok(target_->settle(work.id, false)), Applied::partial);
@@ -178,8 +184,9 @@ TEST_F(ConcurrentlyTest, DropsAnIndexAndKnowsThatItDid) {
 
 TEST_F(ConcurrentlyTest, DropOfAnAbsentIndexFollowsIfExists) {
   expect_ok(target_->execute_concurrently(outside("a", "DROP INDEX CONCURRENTLY IF EXISTS app.idx", "app.idx"), {}));
-  const auto error = expect_error(
-      target_->execute_concurrently(outside("b", "DROP INDEX CONCURRENTLY app.idx", "app.idx"), {}), ErrorCode::invalid_argument);
+  const auto error =
+      expect_error(target_->execute_concurrently(outside("b", "DROP INDEX CONCURRENTLY app.idx", "app.idx"), {}),
+                   ErrorCode::invalid_argument);
   EXPECT_EQ(error.failure.sqlstate, "42704");
 }
 
@@ -189,7 +196,8 @@ TEST_F(ConcurrentlyTest, RepeatableStatementsMayRunAgainAndOthersNot) {
   forget_the_end();
   EXPECT_FALSE(expect_ok(target_->execute_concurrently(reindex, {})).was_done);
 
-  run("CREATE TABLE app.parts (id int) PARTITION BY LIST (id); CREATE TABLE app.part PARTITION OF app.parts FOR VALUES IN (1)");
+  run("CREATE TABLE app.parts (id int) PARTITION BY LIST (id); CREATE TABLE app.part PARTITION OF app.parts FOR VALUES "
+      "IN (1)");
   const auto detach = outside("p", "ALTER TABLE app.parts DETACH PARTITION app.part CONCURRENTLY", "");
   expect_ok(target_->execute_concurrently(detach, {}));
   forget_the_end();
@@ -206,4 +214,6 @@ TEST_F(ConcurrentlyTest, WantsExactlyOneStatementOfItsKind) {
 }  // namespace
 }  // namespace diastole
 
-int main(int argc, char** argv) { return diastole::test::run_with_postgres(argc, argv); }
+int main(int argc, char** argv) {
+  return diastole::test::run_with_postgres(argc, argv);
+}

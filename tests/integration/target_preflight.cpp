@@ -1,23 +1,25 @@
 // What stands in a phase's way, each with what would clear it.
-#include "support/target.hpp"
-
 #include <gmock/gmock.h>
+
+#include "support/target.hpp"
 
 namespace diastole {
 namespace {
 
 using core::Reason;
 using core::ReasonKind;
-using ::testing::HasSubstr;
 using test::OpenTransaction;
+using ::testing::HasSubstr;
 
 class PreflightTest : public test::TargetTest {
  protected:
   void SetUp() override {
     TargetTest::SetUp();
-    run("CREATE TABLE users (id int PRIMARY KEY, name text); CREATE TABLE other (id int); INSERT INTO users VALUES (1, 'a')");
+    run("CREATE TABLE users (id int PRIMARY KEY, name text); CREATE TABLE other (id int); INSERT INTO users VALUES (1, "
+        "'a')");
   }
-  [[nodiscard]] static core::Step step(const std::string& sql, const std::string& kind, const std::vector<std::string>& tables) {
+  [[nodiscard]] static core::Step step(const std::string& sql, const std::string& kind,
+                                       const std::vector<std::string>& tables) {
     core::Step step;
     step.id = StepId{"s"};
     core::Statement statement;
@@ -159,17 +161,21 @@ TEST_F(PreflightTest, MissingPrivilegesAreNamedWithTheirGrant) {
   run("CREATE ROLE weak LOGIN; GRANT pg_read_all_stats TO weak; GRANT USAGE ON SCHEMA diastole TO weak; "
       "GRANT SELECT ON ALL TABLES IN SCHEMA diastole TO weak");
   const auto weak = postgres::make_target(TargetName{"main"}, dsn_ + " user=weak", kOwner, log_);
-  const auto look_weakly = [&](std::vector<core::Step> steps) { return expect_ok(weak->preflight(request(std::move(steps)))); };
+  const auto look_weakly = [&](std::vector<core::Step> steps) {
+    return expect_ok(weak->preflight(request(std::move(steps))));
+  };
 
   EXPECT_EQ(only(look_weakly({alter("users")}), ReasonKind::privilege_missing).object, "users");
-  EXPECT_THAT(only(look_weakly({backfill("users")}), ReasonKind::privilege_missing).clears, HasSubstr("GRANT SELECT, UPDATE"));
+  EXPECT_THAT(only(look_weakly({backfill("users")}), ReasonKind::privilege_missing).clears,
+              HasSubstr("GRANT SELECT, UPDATE"));
   auto create = step("CREATE TABLE fresh ()", "CREATE TABLE", {});
   create.statements[0].creates = {"fresh"};
   EXPECT_EQ(only(look_weakly({create}), ReasonKind::privilege_missing).object, "\"public\"");
   run("REVOKE pg_read_all_stats FROM weak");
   EXPECT_EQ(only(look_weakly({}), ReasonKind::privilege_missing).object, "pg_read_all_stats");
 
-  run("GRANT pg_read_all_stats TO weak; GRANT SELECT, UPDATE (name) ON users TO weak; GRANT CREATE ON SCHEMA public TO weak");
+  run("GRANT pg_read_all_stats TO weak; GRANT SELECT, UPDATE (name) ON users TO weak; GRANT CREATE ON SCHEMA public TO "
+      "weak");
   EXPECT_TRUE(look_weakly({backfill("users"), create}).empty());
   run("ALTER TABLE users OWNER TO weak");
   EXPECT_TRUE(look_weakly({alter("users")}).empty());
@@ -186,4 +192,6 @@ TEST_F(PreflightTest, AReadOnlyTargetIsTheOnlyReason) {
 }  // namespace
 }  // namespace diastole
 
-int main(int argc, char** argv) { return diastole::test::run_with_postgres(argc, argv); }
+int main(int argc, char** argv) {
+  return diastole::test::run_with_postgres(argc, argv);
+}

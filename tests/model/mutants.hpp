@@ -21,12 +21,10 @@ struct Mutant {
 // decide over a state or a sight that has been tampered with.
 template <typename Tamper>
 inline Rules blind(Tamper tamper) {
-  Rules rules;
-  rules.decide = [tamper](PlanState state, Observation seen, Now now) {
+  return {.decide = [tamper](PlanState state, Observation seen, Now now) {
     tamper(state, seen);
     return decide(state, seen, now);
-  };
-  return rules;
+  }};
 }
 
 // evolve that lets pass what the real one refuses among undos.
@@ -75,13 +73,11 @@ inline Rules pause_ignored() {
 }
 
 inline Rules intent_skipped() {
-  Rules rules;
-  rules.decide = [](const PlanState& state, const Observation& seen, Now now) {
+  return {.decide = [](const PlanState& state, const Observation& seen, Now now) {
     auto decision = decide(state, seen, now);
     std::erase_if(decision.events, [](const Event& event) { return std::holds_alternative<StepStarted>(event); });
     return decision;
-  };
-  return rules;
+  }};
 }
 
 inline Rules undo_forwards() {
@@ -100,25 +96,21 @@ inline Rules undo_forwards() {
 }
 
 inline Rules settle_skipped() {
-  Rules rules;
-  rules.decide = [](const PlanState& state, const Observation& seen, Now now) {
+  return {.decide = [](const PlanState& state, const Observation& seen, Now now) {
     auto decision = decide(state, seen, now);
     if (const auto* settle = std::get_if<SettleStep>(&decision.action)) {
       const auto step = settle->step;
       decision.action = settle->undo ? Action{UndoStep{step}} : Action{RunStep{step}};
     }
     return decision;
-  };
-  return rules;
+  }};
 }
 
 inline Rules retry_ignored() {
-  Rules rules;
-  rules.command = [](const PlanState& state, const Command& asked) -> Result<std::vector<Event>> {
+  return {.command = [](const PlanState& state, const Command& asked) -> Result<std::vector<Event>> {
     if (std::holds_alternative<Retry>(asked)) return std::vector<Event>{};
     return command(state, asked);
-  };
-  return rules;
+  }};
 }
 
 inline Rules abort_always() {
@@ -138,73 +130,64 @@ inline Rules abort_always() {
 }
 
 inline Rules own_approval() {
-  Rules rules;
-  rules.command = [](const PlanState& state, Command asked) {
+  return {.command = [](const PlanState& state, Command asked) {
     if (auto* approve = std::get_if<Approve>(&asked)) approve->by_submitter_allowed = true;
     return command(state, asked);
-  };
-  return rules;
+  }};
 }
 
-// An interruption taken for success: what a blind trust in "it was running, so it ran" would do.
+// "It was running, so it ran."
 inline Rules interruption_is_success() {
-  Rules rules;
-  rules.evolve = [](PlanState state, const Event& event, WallTime at) {
+  return {.evolve = [](PlanState state, const Event& event, WallTime at) {
     if (const auto* stopped = std::get_if<StepInterrupted>(&event)) {
       return evolve(std::move(state), StepFinished{stopped->step, 0, {}, ""}, at);
     }
     return evolve(std::move(state), event, at);
-  };
-  return rules;
+  }};
 }
 
 inline Rules outcome_refused_while_paused() {
-  Rules rules;
-  rules.evolve = [](PlanState state, const Event& event, WallTime at) -> Result<PlanState> {
+  return {.evolve = [](PlanState state, const Event& event, WallTime at) -> Result<PlanState> {
     if (state.condition == Condition::paused && std::holds_alternative<StepFinished>(event)) {
       return fail(ErrorCode::conflict, "the plan is paused");
     }
     return evolve(std::move(state), event, at);
-  };
-  return rules;
+  }};
 }
 
 inline Rules moody() {
-  Rules rules;
-  rules.decide = [calls = 0](const PlanState& state, const Observation& seen, Now now) mutable {
+  return {.decide = [calls = 0](const PlanState& state, const Observation& seen, Now now) mutable {
     return ++calls % 2 == 0 ? Decision{} : decide(state, seen, now);
-  };
-  return rules;
+  }};
 }
 
 inline std::vector<Mutant> all() {
-  using State = PlanState;
-  const auto in_abort = [](const State& state) { return state.stage == Stage::aborting; };
+  const auto in_abort = [](const PlanState& state) { return state.stage == Stage::aborting; };
   return {
-      {"GateIgnored", kGateFirst, blind([](State&, Observation& seen) { seen.gate.state = GateState::open; })},
-      {"NeedsIgnored", kNeedsFirst, blind([](State&, Observation& seen) {
+      {"GateIgnored", kGateFirst, blind([](PlanState&, Observation& seen) { seen.gate.state = GateState::open; })},
+      {"NeedsIgnored", kNeedsFirst, blind([](PlanState&, Observation& seen) {
          for (auto& [step, verdict] : seen.needs) verdict.state = GateState::open;
        })},
-      {"PreflightIgnored", kPreflightFirst, blind([](State&, Observation& seen) {
+      {"PreflightIgnored", kPreflightFirst, blind([](PlanState&, Observation& seen) {
          if (seen.preflight) *seen.preflight = {seen.preflight->phase, test::kNow.mono, {}};
        })},
       {"ApprovalsIgnored", kApprovalsFirst, approvals_ignored()},
       {"OwnApproval", kApprovalsFirst, own_approval()},
       {"IntentSkipped", kIntentFirst, intent_skipped()},
       {"UndoForwards", kInOrder, undo_forwards()},
-      {"UndoOfPartsForgotten", kAbortedEmpty, lenient_undo(blind([in_abort](State& state, Observation&) {
+      {"UndoOfPartsForgotten", kAbortedEmpty, lenient_undo(blind([in_abort](PlanState& state, Observation&) {
          for (auto& step : state.steps) {
            if (in_abort(state) && step.applied == Applied::partial) step.applied = Applied::none;
          }
        }))},
-      {"UndoOfWhatNeverRan", kOnlyWhatRan, lenient_undo(blind([in_abort](State& state, Observation&) {
+      {"UndoOfWhatNeverRan", kOnlyWhatRan, lenient_undo(blind([in_abort](PlanState& state, Observation&) {
          for (auto& step : state.steps) {
            if (in_abort(state) && step.status == StepStatus::pending) step.applied = Applied::full;
          }
        }))},
       {"SettleSkipped", kOnce, settle_skipped()},
-      {"RunnerForgotten", kOneAtATime, blind([](State&, Observation& seen) { seen.step_in_hand = false; })},
-      {"HoldIgnored", kQuiet, blind([](State&, Observation& seen) { seen.hold.reset(); })},
+      {"RunnerForgotten", kOneAtATime, blind([](PlanState&, Observation& seen) { seen.step_in_hand = false; })},
+      {"HoldIgnored", kQuiet, blind([](PlanState&, Observation& seen) { seen.hold.reset(); })},
       {"PauseIgnored", kQuiet, pause_ignored()},
       {"RetryIgnored", kWayOn, retry_ignored()},
       {"AbortAlways", kNoReturn, abort_always()},

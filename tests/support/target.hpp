@@ -37,7 +37,9 @@ inline bool eventually(const std::function<bool()>& condition) {
 // A session that has begun a transaction and run something in it; ends with the object.
 class OpenTransaction {
  public:
-  OpenTransaction(const std::string& dsn, const std::string& sql) : connection_(dsn), work_(connection_) { work_.exec(sql); }
+  OpenTransaction(const std::string& dsn, const std::string& sql) : connection_(dsn), work_(connection_) {
+    work_.exec(sql);
+  }
   [[nodiscard]] int pid() const { return connection_.backendpid(); }
   void commit() { work_.commit(); }
 
@@ -53,7 +55,7 @@ class TargetTest : public ::testing::Test {
   void SetUp() override { expect_ok(target_->prepare(Epoch{1})); }
 
   [[nodiscard]] std::unique_ptr<ports::Target> another_target(const std::string& owner = kOwner) {
-    return postgres::make_target(TargetName{"main"}, target_dsn_, owner, log_);
+    return postgres::make_target(TargetName{"main"}, dsn_, owner, log_);
   }
 
   void run(const std::string& sql) { pqxx::nontransaction(admin_).exec(sql); }
@@ -70,7 +72,8 @@ class TargetTest : public ::testing::Test {
   [[nodiscard]] int working_session(const std::string& wait = {}) {
     pqxx::nontransaction session(admin_);
     const auto found = session.exec(
-        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ '^diastole/[0-9]+/' "
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name ~ "
+        "'^diastole/[0-9]+/' "
         "AND state = 'active' AND query NOT LIKE 'SET LOCAL%'" +
         (wait.empty() ? "" : " AND (wait_event_type = '" + wait + "' OR wait_event = '" + wait + "')"));
     return found.empty() ? 0 : found[0][0].as<int>();
@@ -126,9 +129,7 @@ class TargetTest : public ::testing::Test {
     return result.error();
   }
 
-  const std::string target_dsn_ = fresh_database();
-  // For everybody else. The cluster's role is called like our schema, which "$user" in the default search_path would find first.
-  const std::string dsn_ = target_dsn_ + " options='-c search_path=public'";
+  const std::string dsn_ = fresh_database();
   SilentLog log_;
   pqxx::connection admin_{dsn_};
   std::unique_ptr<ports::Target> target_ = another_target();

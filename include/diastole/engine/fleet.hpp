@@ -101,7 +101,8 @@ class FleetRegistry {
   const ports::Clock& clock_;
   const FleetSettings settings_;
   const MonoTime started_;
-  std::mutex mutex_;
+  std::mutex flush_mutex_;  // one flush at a time: an older record never overwrites a newer one
+  std::mutex mutex_;        // of what follows
   std::map<ServiceName, Service> services_;
   std::size_t count_ = 0;
   std::uint64_t jitter_ = 0;

@@ -58,7 +58,8 @@ class Journal {
   void tell(const PlanId& plan, const core::Event& event);
   [[nodiscard]] StatePtr cached(const PlanId& plan) const;
   void remember(const StatePtr& state);
-  void forget(const PlanId& plan);
+  void forget(const PlanId& plan);  // to be read anew
+  void drop(const PlanId& plan);    // where it was forgotten, and does not exist
 
   ports::PlanStore& store_;
   const ports::Lease& lease_;

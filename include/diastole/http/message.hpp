@@ -13,10 +13,10 @@
 namespace diastole::http {
 
 struct Request {
-  std::string method;                            // GET, POST, DELETE
-  std::vector<std::string> path;                 // segments, percent-decoded: /v1/plans/x is {"v1", "plans", "x"}
-  std::map<std::string, std::string> query;      // percent-decoded; a repeated key is refused before this
-  std::map<std::string, std::string> headers;    // names in lower case
+  std::string method;                          // GET, POST, DELETE
+  std::vector<std::string> path;               // segments, percent-decoded: /v1/plans/x is {"v1", "plans", "x"}
+  std::map<std::string, std::string> query;    // percent-decoded; a repeated key is refused before this
+  std::map<std::string, std::string> headers;  // names in lower case
   std::string body;
 
   [[nodiscard]] std::optional<std::string> header(const std::string& lower_name) const;
@@ -29,14 +29,15 @@ struct Response {
   std::string body;
 };
 
-// A long poll: `attempt` is asked at once, after every wake-up, and a last time (with `last` true: it must answer) when the time is up.
+// A long poll: `attempt` is asked at once, after every wake-up, and a last time (with `last` true: it must answer) when
+// the time is up.
 struct LongPoll {
   std::chrono::milliseconds timeout{};
   std::function<std::optional<Response>(bool last)> attempt;
 };
 
-// A text/event-stream: `next` returns what to send now (may be empty), asked at once and after every wake-up. A comment line is sent
-// every 15 s so that proxies keep the connection.
+// A text/event-stream: `next` returns what to send now (may be empty), asked at once and after every wake-up. A comment
+// line is sent every 15 s so that proxies keep the connection.
 struct EventFeed {
   struct Chunk {
     std::string text;   // complete "id: …\ndata: …\n\n" blocks
@@ -48,13 +49,15 @@ struct EventFeed {
 
 using Answer = std::variant<Response, LongPoll, EventFeed>;
 
-// What the server serves. handle is called on a thread of the pool and may block; handle_inline is asked first, on the network
-// thread, must not block, and answers only what needs no database (heartbeats, /livez).
+// What the server serves. handle is called on a thread of the pool and may block; handle_inline is asked first, on the
+// network thread, must not block, and answers only what needs no database (heartbeats, /livez).
 class Handler {
  public:
   virtual ~Handler() = default;
   [[nodiscard]] virtual std::optional<Response> handle_inline(const Request& request) = 0;
   [[nodiscard]] virtual Answer handle(const Request& request) = 0;
+  // May this request use one of the reserved connections, when all others are taken? Asked on the network thread.
+  [[nodiscard]] virtual bool privileged(const Request& request) = 0;
 };
 
 }  // namespace diastole::http

@@ -21,6 +21,7 @@ struct ServerLimits {
   std::chrono::milliseconds idle_time{60'000};
   std::chrono::milliseconds comment_time{15'000};  // an event feed that has been silent for so long sends a comment
   std::size_t connections = 1024;
+  std::size_t reserved = 16;  // more than those, for requests that the handler calls privileged
   std::size_t waiters = 256;  // long polls and event feeds together; one more gets 429 with Retry-After
   std::size_t threads = 4;    // of the pool
 };
@@ -41,7 +42,8 @@ class Server {
   virtual void start() = 0;
   // Something has happened that long polls and feeds may wait for. Thread-safe, cheap, coalesced.
   virtual void wake() = 0;
-  // Accepts nothing more, lets requests in hand finish for `grace`, closes the rest, joins. Long polls get their last attempt.
+  // Accepts nothing more, lets requests in hand finish for `grace`, closes the rest, joins. Long polls get their last
+  // attempt.
   virtual void stop(std::chrono::milliseconds grace) = 0;
 };
 

@@ -46,7 +46,9 @@ approvals: { expand: 0, backfill: 0, contract: 1 }
 gate: { soak: 10m }
 )";
 
-json example() { return *parse_yaml(kExample); }
+json example() {
+  return *parse_yaml(kExample);
+}
 
 TEST(PlanDocumentTest, TheExampleIsRead) {
   const auto plan = plan_from_document(example());
@@ -95,7 +97,8 @@ TEST(PlanDocumentTest, WhatIsLeftOutHasItsDefault) {
 
 TEST(PlanDocumentTest, EveryOptionIsRead) {
   auto document = example();
-  document["fleet"].push_back({{"service", "worker"}, {"one_of", {"4f1c2ab", 123}}, {"min_instances", 0}, {"reason", "nightly"}});
+  document["fleet"].push_back(
+      {{"service", "worker"}, {"one_of", {"4f1c2ab", 123}}, {"min_instances", 0}, {"reason", "nightly"}});
   document["expand"][0]["statement_timeout"] = "30s";
   document["expand"][0]["allow"] = {{"some-rule", "we looked"}};
   document["backfill"][0]["batch_rows"] = 500;
@@ -136,13 +139,15 @@ TEST_P(WrongPlan, IsRefusedWithItsPath) {
 INSTANTIATE_TEST_SUITE_P(
     Document, WrongPlan,
     testing::Values(
-        Wrong{R"({"gaet": {}})", {"/gaet"}, "unknown key 'gaet'"}, Wrong{R"({"a/b~c": 1})", {"/a~1b~0c"}, "unknown key"},
-        Wrong{R"({"plan": null})", {"/plan"}, "missing"}, Wrong{R"({"plan": ""})", {"/plan"}, "not empty"},
-        Wrong{R"({"plan": 7})", {"/plan"}, "found 7"}, Wrong{R"({"plan": "Users"})", {"/plan"}, "found 'Users'"},
-        Wrong{R"({"plan": "a.b"})", {"/plan"}, "1 to 63"}, Wrong{R"({"plan": "a\nb"})", {"/plan"}, "1 to 63"},
+        Wrong{R"({"gaet": {}})", {"/gaet"}, "unknown key 'gaet'"},
+        Wrong{R"({"a/b~c": 1})", {"/a~1b~0c"}, "unknown key"}, Wrong{R"({"plan": null})", {"/plan"}, "missing"},
+        Wrong{R"({"plan": ""})", {"/plan"}, "not empty"}, Wrong{R"({"plan": 7})", {"/plan"}, "found 7"},
+        Wrong{R"({"plan": "Users"})", {"/plan"}, "found 'Users'"}, Wrong{R"({"plan": "a.b"})", {"/plan"}, "1 to 63"},
+        Wrong{R"({"plan": "a\nb"})", {"/plan"}, "1 to 63"},
         Wrong{R"({"plan": "a123456789012345678901234567890123456789012345678901234567890123"})", {"/plan"}, "1 to 63"},
         Wrong{R"({"target": null})", {"/target"}, "missing"}, Wrong{R"({"summary": ["x"]})", {"/summary"}, "[\"x\"]"},
-        Wrong{R"({"expand": {}})", {"/expand"}, "expected a list"}, Wrong{R"({"expand": ["x"]})", {"/expand/0"}, "mapping"},
+        Wrong{R"({"expand": {}})", {"/expand"}, "expected a list"},
+        Wrong{R"({"expand": ["x"]})", {"/expand/0"}, "mapping"},
         Wrong{R"({"plan": 1, "target": 2, "gate": 3})", {"/plan", "/target", "/gate"}, "text"}));
 
 INSTANTIATE_TEST_SUITE_P(
@@ -158,11 +163,18 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{R"({"fleet": [{"service": "api", "one_of": []}]})", {"/fleet/0/one_of"}, "no version"},
         Wrong{R"({"fleet": [{"service": "api", "one_of": "a"}]})", {"/fleet/0/one_of"}, "expected a list"},
         Wrong{R"({"fleet": [{"service": "api", "one_of": ["a", 1.5]}]})", {"/fleet/0/one_of/1"}, "1.5"},
-        Wrong{R"({"fleet": [{"service": "api", "version": ">=1.0.0", "min_instances": -1}]})", {"/fleet/0/min_instances"}, "-1"},
-        Wrong{R"({"fleet": [{"service": "api", "version": ">=1.0.0", "min_instances": "3"}]})", {"/fleet/0/min_instances"}, "\"3\""},
+        Wrong{R"({"fleet": [{"service": "api", "version": ">=1.0.0", "min_instances": -1}]})",
+              {"/fleet/0/min_instances"},
+              "-1"},
+        Wrong{R"({"fleet": [{"service": "api", "version": ">=1.0.0", "min_instances": "3"}]})",
+              {"/fleet/0/min_instances"},
+              "\"3\""},
         Wrong{R"({"fleet": [{"service": "api", "version": ">=1.0.0", "min_instances": 18446744073709551615}]})",
-              {"/fleet/0/min_instances"}, "whole number"},
-        Wrong{R"({"fleet": [{"service": "api", "version": ">=1.0.0", "minimum": 1}]})", {"/fleet/0/minimum"}, "unknown key"}));
+              {"/fleet/0/min_instances"},
+              "whole number"},
+        Wrong{R"({"fleet": [{"service": "api", "version": ">=1.0.0", "minimum": 1}]})",
+              {"/fleet/0/minimum"},
+              "unknown key"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Steps, WrongPlan,
@@ -170,22 +182,39 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{R"({"expand": [{"sql": "x", "undo": "y"}]})", {"/expand/0/id"}, "missing"},
         Wrong{R"({"expand": [{"id": "a.b", "sql": "x", "undo": "y"}]})", {"/expand/0/id"}, "'a.b'"},
         Wrong{R"({"expand": [{"id": "a", "undo": "y"}]})", {"/expand/0"}, "exactly one of 'sql'"},
-        Wrong{R"({"expand": [{"id": "a", "sql": "x", "set_not_null": "t.c", "undo": "y"}]})", {"/expand/0"}, "exactly one of 'sql'"},
+        Wrong{R"({"expand": [{"id": "a", "sql": "x", "set_not_null": "t.c", "undo": "y"}]})",
+              {"/expand/0"},
+              "exactly one of 'sql'"},
         Wrong{R"({"expand": [{"id": "a", "sql": 5, "undo": "y"}]})", {"/expand/0/sql"}, "found 5"},
         Wrong{R"({"expand": [{"id": "a", "sql": "x"}]})", {"/expand/0/undo"}, "write the SQL"},
         Wrong{R"({"expand": [{"id": "a", "sql": "x", "undo": "none"}]})", {"/expand/0/undo"}, "none: <reason>"},
         Wrong{R"({"expand": [{"id": "a", "sql": "x", "undo": {"none": ""}}]})", {"/expand/0/undo/none"}, "not empty"},
         Wrong{R"({"expand": [{"id": "a", "sql": "x", "undo": {}}]})", {"/expand/0/undo/none"}, "missing"},
-        Wrong{R"({"expand": [{"id": "a", "sql": "x", "undo": {"none": "r", "sql": "y"}}]})", {"/expand/0/undo/sql"}, "unknown key"},
+        Wrong{R"({"expand": [{"id": "a", "sql": "x", "undo": {"none": "r", "sql": "y"}}]})",
+              {"/expand/0/undo/sql"},
+              "unknown key"},
         Wrong{R"({"expand": [{"id": "a", "sql": "x", "undo": ["y"]}]})", {"/expand/0/undo"}, "expected text"},
-        Wrong{R"({"contract": [{"id": "a", "set_not_null": "t.c", "undo": "y"}]})", {"/contract/0/undo"}, "brings its own"},
-        Wrong{R"({"expand": [{"id": "a", "sql": "x", "undo": "y", "allow": ["r"]}]})", {"/expand/0/allow"}, "mapping of rule"},
-        Wrong{R"({"expand": [{"id": "a", "sql": "x", "undo": "y", "allow": {"a/b": ""}}]})", {"/expand/0/allow/a~1b"}, "not empty"},
-        Wrong{R"({"expand": [{"id": "a", "sql": "x", "undo": "y", "statement_timeout": "5"}]})", {"/expand/0/statement_timeout"}, "'5'"},
-        Wrong{R"({"expand": [{"id": "a", "sql": "x", "undo": "y", "statement_timeout": 5}]})", {"/expand/0/statement_timeout"}, "found 5"},
-        Wrong{R"({"expand": [{"id": "a", "sql": "x", "undo": "y", "table": "t"}]})", {"/expand/0/table"}, "unknown key"},
+        Wrong{R"({"contract": [{"id": "a", "set_not_null": "t.c", "undo": "y"}]})",
+              {"/contract/0/undo"},
+              "brings its own"},
+        Wrong{R"({"expand": [{"id": "a", "sql": "x", "undo": "y", "allow": ["r"]}]})",
+              {"/expand/0/allow"},
+              "mapping of rule"},
+        Wrong{R"({"expand": [{"id": "a", "sql": "x", "undo": "y", "allow": {"a/b": ""}}]})",
+              {"/expand/0/allow/a~1b"},
+              "not empty"},
+        Wrong{R"({"expand": [{"id": "a", "sql": "x", "undo": "y", "statement_timeout": "5"}]})",
+              {"/expand/0/statement_timeout"},
+              "'5'"},
+        Wrong{R"({"expand": [{"id": "a", "sql": "x", "undo": "y", "statement_timeout": 5}]})",
+              {"/expand/0/statement_timeout"},
+              "found 5"},
+        Wrong{
+            R"({"expand": [{"id": "a", "sql": "x", "undo": "y", "table": "t"}]})", {"/expand/0/table"}, "unknown key"},
         // Every error of a document at once.
-        Wrong{R"({"expand": [{"sql": 1}], "gate": {"soak": "x"}})", {"/expand/0/id", "/expand/0/sql", "/expand/0/undo", "/gate/soak"}, "missing"}));
+        Wrong{R"({"expand": [{"sql": 1}], "gate": {"soak": "x"}})",
+              {"/expand/0/id", "/expand/0/sql", "/expand/0/undo", "/gate/soak"},
+              "missing"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Backfills, WrongPlan,
@@ -195,12 +224,24 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{R"({"backfill": [{"id": "a", "table": "t"}]})", {"/backfill/0/set"}, "mapping of column"},
         Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {}}]})", {"/backfill/0/set"}, "mapping of column"},
         Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": 5}}]})", {"/backfill/0/set/c"}, "found 5"},
-        Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "verify": "zero_rows"}]})", {"/backfill/0/verify"}, "no 'where'"},
-        Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "batch_rows": 0}]})", {"/backfill/0/batch_rows"}, "from 1"},
-        Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "needs": ["api"]}]})", {"/backfill/0/needs"}, "mapping of service"},
-        Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "needs": {"api": "x"}}]})", {"/backfill/0/needs/api"}, "'x'"},
-        Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "sql": "x"}]})", {"/backfill/0/sql"}, "unknown key"},
-        Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "undo": "none"}]})", {"/backfill/0/undo"}, "none: <reason>"}));
+        Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "verify": "zero_rows"}]})",
+              {"/backfill/0/verify"},
+              "no 'where'"},
+        Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "batch_rows": 0}]})",
+              {"/backfill/0/batch_rows"},
+              "from 1"},
+        Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "needs": ["api"]}]})",
+              {"/backfill/0/needs"},
+              "mapping of service"},
+        Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "needs": {"api": "x"}}]})",
+              {"/backfill/0/needs/api"},
+              "'x'"},
+        Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "sql": "x"}]})",
+              {"/backfill/0/sql"},
+              "unknown key"},
+        Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "undo": "none"}]})",
+              {"/backfill/0/undo"},
+              "none: <reason>"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Rules, WrongPlan,
@@ -241,8 +282,7 @@ TEST(PlanDocumentTest, TheHashIsOfTheContentNotOfItsForm) {
   // The same as JSON, with its keys the other way round.
   const auto document = example();
   std::string reversed = "{";
-  for (auto entry = document.items().end(); entry != document.items().begin();) {
-    --entry;
+  for (auto entry = document.rbegin(); entry != document.rend(); ++entry) {
     reversed += json(entry.key()).dump() + ":" + entry.value().dump() + ",";
   }
   reversed.back() = '}';

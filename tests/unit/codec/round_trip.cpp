@@ -12,7 +12,9 @@ namespace {
 using namespace core;
 using nlohmann::json;
 
-WallTime at(std::int64_t ms) { return WallTime{Milliseconds{ms}}; }
+WallTime at(std::int64_t ms) {
+  return WallTime{Milliseconds{ms}};
+}
 
 Reason full_reason() {
   return {.kind = ReasonKind::long_transaction,
@@ -30,7 +32,9 @@ Reason full_reason() {
           .since = at(1'700'000'000'123)};
 }
 
-Blocker full_blocker() { return {77, "psql", "ann", "idle in transaction", Milliseconds{5'500}, "UPDATE users SET x = 1"}; }
+Blocker full_blocker() {
+  return {77, "psql", "ann", "idle in transaction", Milliseconds{5'500}, "UPDATE users SET x = 1"};
+}
 
 Failure full_failure() {
   return {.sqlstate = "55P03",
@@ -43,7 +47,9 @@ Failure full_failure() {
           .blockers = {full_blocker(), Blocker{}}};
 }
 
-Progress full_progress() { return {1'000, 900, 200'000, 2, 12'345.5, Milliseconds{99'000}}; }
+Progress full_progress() {
+  return {1'000, 900, 200'000, 2, 12'345.5, Milliseconds{99'000}};
+}
 
 Plan full_plan() {
   auto plan = test::sample_plan(1);
@@ -52,10 +58,17 @@ Plan full_plan() {
   auto& step = plan.steps[test::kIndex];
   step.statement_timeout = Milliseconds{0};
   step.allow = {{"rule", "because"}};
-  step.findings = {{"rule", Severity::warning, "slow", "CREATE …", "/expand/1/sql", 1, 2, "because"}, {"other", Severity::error, "bad", {}, {}, 0, 0, {}}};
+  step.findings = {{"rule", Severity::warning, "slow", "CREATE …", "/expand/1/sql", 1, 2, "because"},
+                   {"other", Severity::error, "bad", {}, {}, 0, 0, {}}};
   auto& statement = step.statements[0];
-  statement = {.sql = statement.sql, .kind = "CREATE INDEX", .lock = LockMode::share_update_exclusive, .transactional = false,
-               .destructive = true, .tables = {"users", "app.\"Order\""}, .creates = {"fresh"}, .index = "users_b"};
+  statement = {.sql = statement.sql,
+               .kind = "CREATE INDEX",
+               .lock = LockMode::share_update_exclusive,
+               .transactional = false,
+               .destructive = true,
+               .tables = {"users", "app.\"Order\""},
+               .creates = {"fresh"},
+               .index = "users_b"};
   plan.steps[test::kCopy].backfill->batch_rows = 500;
   plan.steps[test::kCopy].backfill->set = {{"z", "1"}, {"a", "2"}};
   plan.steps[test::kCheck].set_not_null = "users.b";
@@ -180,7 +193,8 @@ TEST(RoundTripTest, AStoredValueThatMakesNoSenseIsAnErrorNotAnException) {
   EXPECT_FALSE(event_from_json("step_started", json::object()).has_value());
   EXPECT_FALSE(event_from_json("step_started", json("text")).has_value());
   EXPECT_FALSE(event_from_json("phase_started", {{"phase", "lunch"}}).has_value());
-  EXPECT_FALSE(event_from_json("step_failed", {{"step", "a"}, {"applied", 5}, {"failure", {{"message", ""}}}}).has_value());
+  EXPECT_FALSE(
+      event_from_json("step_failed", {{"step", "a"}, {"applied", 5}, {"failure", {{"message", ""}}}}).has_value());
   EXPECT_FALSE(plan_from_json(json::array()).has_value());
   auto state = state_to_json(full_state());
   state["steps"].erase(0);

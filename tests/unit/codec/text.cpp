@@ -12,7 +12,9 @@ namespace {
 
 using nlohmann::json;
 
-std::string nested(int depth) { return std::string(static_cast<std::size_t>(depth), '[') + std::string(static_cast<std::size_t>(depth), ']'); }
+std::string nested(int depth) {
+  return std::string(static_cast<std::size_t>(depth), '[') + std::string(static_cast<std::size_t>(depth), ']');
+}
 
 struct Refused {
   std::string text;
@@ -24,7 +26,8 @@ void expect_refused(const Refused& wanted, const Result<json>& found) {
   ASSERT_FALSE(found.has_value()) << wanted.text << " became " << found->dump();
   EXPECT_EQ(found.error().code, ErrorCode::invalid_argument);
   const auto& message = found.error().message;
-  EXPECT_TRUE(message.starts_with(wanted.place) && message.contains(wanted.about)) << wanted.text << " gave: " << message;
+  EXPECT_TRUE(message.starts_with(wanted.place) && message.contains(wanted.about))
+      << wanted.text << " gave: " << message;
   EXPECT_NO_THROW((void)json(message).dump()) << "a message has to be UTF-8 itself";
 }
 
@@ -70,14 +73,41 @@ TEST(JsonTextTest, ReadsWhatItMay) {
 
 TEST(YamlTextTest, OnlyPlainNumbersBooleansAndNullAreMoreThanText) {
   const std::pair<const char*, json> cases[] = {
-      {"no", "no"},          {"yes", "yes"},       {"on", "on"},         {"off", "off"},         {"True", "True"},
-      {"y", "y"},            {"true", true},       {"false", false},     {"null", nullptr},      {"~", nullptr},
-      {"", nullptr},         {"'true'", "true"},   {"\"null\"", "null"}, {"''", ""},             {"5", 5},
-      {"-3", -3},            {"0", 0},             {"'5'", "5"},         {"\"5\"", "5"},         {"!!str 5", "5"},
-      {"007", "007"},        {"+5", "+5"},         {"-0", "-0"},         {"0x10", "0x10"},       {"1_000", "1_000"},
-      {"1.5", "1.5"},        {"1e3", "1e3"},       {"12:30", "12:30"},   {"2026-01-01", "2026-01-01"}, {".inf", ".inf"},
-      {"9223372036854775807", 9223372036854775807},  {"9223372036854775808", "9223372036854775808"},
-      {"0012345", "0012345"}, {"12e4567", "12e4567"}, {"!foo bar", "bar"},
+      {"no", "no"},
+      {"yes", "yes"},
+      {"on", "on"},
+      {"off", "off"},
+      {"True", "True"},
+      {"y", "y"},
+      {"true", true},
+      {"false", false},
+      {"null", nullptr},
+      {"~", nullptr},
+      {"", nullptr},
+      {"'true'", "true"},
+      {"\"null\"", "null"},
+      {"''", ""},
+      {"5", 5},
+      {"-3", -3},
+      {"0", 0},
+      {"'5'", "5"},
+      {"\"5\"", "5"},
+      {"!!str 5", "5"},
+      {"007", "007"},
+      {"+5", "+5"},
+      {"-0", "-0"},
+      {"0x10", "0x10"},
+      {"1_000", "1_000"},
+      {"1.5", "1.5"},
+      {"1e3", "1e3"},
+      {"12:30", "12:30"},
+      {"2026-01-01", "2026-01-01"},
+      {".inf", ".inf"},
+      {"9223372036854775807", 9223372036854775807},
+      {"9223372036854775808", "9223372036854775808"},
+      {"0012345", "0012345"},
+      {"12e4567", "12e4567"},
+      {"!foo bar", "bar"},
   };
   for (const auto& [text, expected] : cases) {
     const auto value = parse_yaml(fmt::format("key: {}\n", text));
@@ -117,7 +147,8 @@ TEST(YamlTextTest, AliasesServeAndABombIsRefused) {
   EXPECT_EQ(parse_yaml("a: &x {b: 1}\nc: *x")->dump(), R"({"a":{"b":1},"c":{"b":1}})");
   std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i <= 9; ++i) {
-    bomb += fmt::format("a{0}: &a{0} [*a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}]\n", i, i - 1);
+    bomb +=
+        fmt::format("a{0}: &a{0} [*a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}, *a{1}]\n", i, i - 1);
   }
   expect_refused({"a bomb", "line ", "aliases multiply"}, parse_yaml(bomb));
 }

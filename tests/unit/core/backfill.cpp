@@ -29,8 +29,8 @@ TEST(PacingTest, StaysWithinItsLimitsWhateverIsMeasured) {
   }
 }
 
-// A database whose batches take time in proportion to their rows: the size settles around what fits the target and swings by no
-// more than the halving makes it.
+// A database whose batches take time in proportion to their rows: the size settles around what fits the target and
+// swings by no more than the halving makes it.
 TEST(PacingTest, SettlesAroundTheTargetWithinAFactorOfTwoAndATenth) {
   for (const int rows_per_ms : {2, 10, 50, 200}) {
     const int fits = rows_per_ms * 20;
@@ -59,7 +59,9 @@ TEST(PacingTest, FallsToTheFloorInAFewBatchesWhenTheDatabaseStalls) {
   EXPECT_EQ(batches, 10);
 }
 
-MonoTime at(std::int64_t ms) { return MonoTime{Milliseconds{ms}}; }
+MonoTime at(std::int64_t ms) {
+  return MonoTime{Milliseconds{ms}};
+}
 
 TEST(RateTest, IsRowsOverTime) {
   EXPECT_DOUBLE_EQ(rows_per_second({at(1'000), 100}, {at(3'000), 500}), 200.0);

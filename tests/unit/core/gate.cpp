@@ -18,12 +18,19 @@ constexpr Milliseconds kSuspect{40'000};
 constexpr Milliseconds kSoak{60'000};
 constexpr std::int64_t kStart = 1'000'000;
 
-MonoTime mono(std::int64_t ms) { return MonoTime{Milliseconds{ms}}; }
-Now now(std::int64_t ms) { return {WallTime{Milliseconds{ms}}, mono(ms)}; }
+MonoTime mono(std::int64_t ms) {
+  return MonoTime{Milliseconds{ms}};
+}
+Now now(std::int64_t ms) {
+  return {WallTime{Milliseconds{ms}}, mono(ms)};
+}
 
-GateSpec spec(int min_instances = 1) { return {{requirement("api", ">=2.0.0", min_instances)}, kSoak}; }
+GateSpec spec(int min_instances = 1) {
+  return {{requirement("api", ">=2.0.0", min_instances)}, kSoak};
+}
 
-VersionTally tally(std::string version, std::int64_t live, std::int64_t silent = 0, std::optional<MonoTime> last_report = {}) {
+VersionTally tally(std::string version, std::int64_t live, std::int64_t silent = 0,
+                   std::optional<MonoTime> last_report = {}) {
   return {std::move(version), live, silent, last_report, {}};
 }
 
@@ -79,7 +86,8 @@ TEST(GateTest, TooFewInstances) {
   EXPECT_EQ(three.reasons[0].count, 1);
   // A service nobody has heard of, and one whose instances are all old.
   EXPECT_THAT(kinds(look({{}, mono(0), kSuspect})), ElementsAre(ReasonKind::too_few_instances));
-  EXPECT_THAT(kinds(look(fleet({tally("1.0.0", 5)}))), ElementsAre(ReasonKind::instance_old, ReasonKind::too_few_instances));
+  EXPECT_THAT(kinds(look(fleet({tally("1.0.0", 5)}))),
+              ElementsAre(ReasonKind::instance_old, ReasonKind::too_few_instances));
 }
 
 TEST(GateTest, ZeroMinimumPassesAnEmptyFleetButNoOldOne) {
@@ -114,13 +122,15 @@ TEST(GateTest, BuildIdsNeedNoSemanticVersion) {
   GateSpec builds = spec();
   builds.fleet[0].version = *VersionRequirement::one_of({"4f1c2ab"});
   EXPECT_TRUE(evaluate_gate(builds, fleet({tally("4f1c2ab", 1)}), true, mono(0), now(kStart)).open());
-  EXPECT_THAT(kinds(evaluate_gate(builds, fleet({tally("4f1c2ab", 1), tally("9d03e77", 1)}), true, mono(0), now(kStart))),
-              ElementsAre(ReasonKind::instance_old));
+  EXPECT_THAT(
+      kinds(evaluate_gate(builds, fleet({tally("4f1c2ab", 1), tally("9d03e77", 1)}), true, mono(0), now(kStart))),
+      ElementsAre(ReasonKind::instance_old));
 }
 
 TEST(GateTest, NamesExamplesAndCountsTheRest) {
   auto view = fleet({tally("2.0.0", 1), tally("1.0.0", 5, 2)});
-  view.services[0].versions[1].examples = {{InstanceId("s1"), {}, true}, {InstanceId("l1"), {}, false}, {InstanceId("l2"), {}, false}};
+  view.services[0].versions[1].examples = {
+      {InstanceId("s1"), {}, true}, {InstanceId("l1"), {}, false}, {InstanceId("l2"), {}, false}};
   const auto verdict = look(view);
   std::int64_t old = 0;
   std::int64_t silent = 0;
@@ -161,9 +171,12 @@ TEST(GateTest, AnOldSightingBetweenTwoLooksBeginsTheSoakAnew) {
   EXPECT_EQ(verdict.state, GateState::soaking);
   EXPECT_EQ(verdict.soaking_since, mono(kStart + kSoak.count()));
   // One from before the soak does not.
-  EXPECT_TRUE(look(fleet({tally("2.0.0", 1), tally("1.0.0", 0, 0, mono(kStart - 1))}), mono(kStart), kStart + kSoak.count()).open());
+  EXPECT_TRUE(
+      look(fleet({tally("2.0.0", 1), tally("1.0.0", 0, 0, mono(kStart - 1))}), mono(kStart), kStart + kSoak.count())
+          .open());
   // An unparsable report is no better than an old one.
-  EXPECT_FALSE(look(fleet({tally("2.0.0", 1), tally("junk", 0, 0, mono(kStart))}), mono(kStart), kStart + kSoak.count()).open());
+  EXPECT_FALSE(
+      look(fleet({tally("2.0.0", 1), tally("junk", 0, 0, mono(kStart))}), mono(kStart), kStart + kSoak.count()).open());
 }
 
 TEST(GateTest, ASilenceBetweenTwoLooksBeginsTheSoakAnew) {
@@ -214,7 +227,8 @@ void worsen(FleetView& view, std::mt19937& random) {
 }
 
 GateSpec random_spec(std::mt19937& random) {
-  GateSpec out{{requirement("api", ">=2.0.0", static_cast<int>(random() % 3))}, Milliseconds{static_cast<int>(random() % 90'000)}};
+  GateSpec out{{requirement("api", ">=2.0.0", static_cast<int>(random() % 3))},
+               Milliseconds{static_cast<int>(random() % 90'000)}};
   if (random() % 2 == 0) out.fleet.push_back(requirement("worker", ">=2.0.0 <3.0.0", 1));
   return out;
 }

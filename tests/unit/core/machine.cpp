@@ -11,7 +11,9 @@ namespace {
 
 using test::sample_plan;
 
-WallTime at(std::int64_t ms) { return WallTime{Milliseconds{ms}}; }
+WallTime at(std::int64_t ms) {
+  return WallTime{Milliseconds{ms}};
+}
 const Now kNow{at(50'000), MonoTime{Milliseconds{1'000'000}}};
 
 PlanState after(const PlanState& state, const Event& event, std::int64_t ms = 2'000) {
@@ -20,9 +22,13 @@ PlanState after(const PlanState& state, const Event& event, std::int64_t ms = 2'
   return next.value_or(state);
 }
 
-PlanState submitted(Plan plan = sample_plan()) { return after({}, PlanSubmitted{std::move(plan), "ann"}, 1'000); }
+PlanState submitted(Plan plan = sample_plan()) {
+  return after({}, PlanSubmitted{std::move(plan), "ann"}, 1'000);
+}
 
-PlanState expanding() { return after(submitted(), PhaseStarted{Phase::expand}); }
+PlanState expanding() {
+  return after(submitted(), PhaseStarted{Phase::expand});
+}
 
 Reason because(ReasonKind kind, std::string object = {}) {
   Reason reason;
@@ -57,7 +63,11 @@ TEST(EvolveTest, StepsKeepTheirTimesAndAttempts) {
   const StepId id("column");
   auto state = after(expanding(), StepStarted{id, 1}, 3'000);
   EXPECT_EQ(state.step(id).started, at(3'000));
-  state = after(state, StepFailed{id, Applied::none, {.sqlstate = "57014", .message = "canceled", .detail = {}, .hint = {}, .blockers = {}}}, 4'000);
+  state = after(
+      state,
+      StepFailed{
+          id, Applied::none, {.sqlstate = "57014", .message = "canceled", .detail = {}, .hint = {}, .blockers = {}}},
+      4'000);
   EXPECT_EQ(state.condition, Condition::failed);
   EXPECT_EQ(state.state_text(), "failed");
   EXPECT_EQ(state.step(id).failure->sqlstate, "57014");
@@ -143,7 +153,8 @@ TEST(EvolveTest, SeveralEventsAreAllOrNothing) {
   const std::vector<Event> events{PhaseStarted{Phase::expand}, PhaseFinished{Phase::expand}};
   const auto next = evolve(submitted(), events, at(1));
   ASSERT_FALSE(next.has_value());
-  EXPECT_EQ(next.error().message, "phase_finished does not fit a plan that is expanding (active): step column is pending");
+  EXPECT_EQ(next.error().message,
+            "phase_finished does not fit a plan that is expanding (active): step column is pending");
 }
 
 TEST(EvolveTest, UnknownStepsAreNamed) {
@@ -200,7 +211,8 @@ TEST(DecideTest, AllThatStandsInTheWayOfContractIsNamedAtOnce) {
   auto plan = sample_plan();
   plan.steps.erase(plan.steps.begin(), plan.steps.begin() + 3);
   auto state = submitted(plan);
-  for (const auto phase : {Phase::expand, Phase::backfill}) state = after(after(state, PhaseStarted{phase}), PhaseFinished{phase});
+  for (const auto phase : {Phase::expand, Phase::backfill})
+    state = after(after(state, PhaseStarted{phase}), PhaseFinished{phase});
   Observation seen;
   seen.gate.reasons = {because(ReasonKind::instance_old), because(ReasonKind::too_few_instances)};
   const auto decision = decide(state, seen, kNow);
@@ -247,7 +259,8 @@ TEST(NamesTest, EveryEnumeratorReadsBack) {
     EXPECT_EQ(condition_from(to_string(static_cast<Condition>(i))), static_cast<Condition>(i));
     EXPECT_EQ(applied_from(to_string(static_cast<Applied>(i))), static_cast<Applied>(i));
   }
-  for (int i = 0; i < 7; ++i) EXPECT_EQ(step_status_from(to_string(static_cast<StepStatus>(i))), static_cast<StepStatus>(i));
+  for (int i = 0; i < 7; ++i)
+    EXPECT_EQ(step_status_from(to_string(static_cast<StepStatus>(i))), static_cast<StepStatus>(i));
   for (int i = 0; i < 9; ++i) EXPECT_EQ(lock_mode_from(to_string(static_cast<LockMode>(i))), static_cast<LockMode>(i));
   for (int i = 0; i <= static_cast<int>(ReasonKind::retrying); ++i) {
     EXPECT_EQ(reason_kind_from(to_string(static_cast<ReasonKind>(i))), static_cast<ReasonKind>(i));

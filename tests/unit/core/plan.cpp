@@ -17,7 +17,9 @@ void expect_refused(const Plan& plan, const std::string& path, const std::string
   EXPECT_TRUE(valid.error().message.contains(about)) << valid.error().message;
 }
 
-TEST(PlanTest, TheSampleIsValid) { EXPECT_TRUE(validate(sample_plan()).has_value()); }
+TEST(PlanTest, TheSampleIsValid) {
+  EXPECT_TRUE(validate(sample_plan()).has_value());
+}
 
 TEST(PlanTest, NoStep) {
   auto plan = sample_plan();

@@ -9,11 +9,28 @@ namespace diastole::core {
 namespace {
 
 TEST(VersionTest, PrecedenceIsTheListOfSemverOrg) {
-  const std::vector<std::string> ascending{
-      "0.0.0-0",          "0.0.1",         "1.0.0-alpha",  "1.0.0-alpha.1",  "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2",
-      "1.0.0-beta.11",    "1.0.0-rc.1",    "1.0.0",        "2.0.0",          "2.1.0",            "2.1.1",      "2.2.0-1",
-      "2.2.0-2",          "2.2.0-99999999999999999999", "2.2.0-100000000000000000000", "2.2.0-A", "2.2.0-a",   "2.2.0-a-b", "2.10.0",
-      "18446744073709551615.0.0"};
+  const std::vector<std::string> ascending{"0.0.0-0",
+                                           "0.0.1",
+                                           "1.0.0-alpha",
+                                           "1.0.0-alpha.1",
+                                           "1.0.0-alpha.beta",
+                                           "1.0.0-beta",
+                                           "1.0.0-beta.2",
+                                           "1.0.0-beta.11",
+                                           "1.0.0-rc.1",
+                                           "1.0.0",
+                                           "2.0.0",
+                                           "2.1.0",
+                                           "2.1.1",
+                                           "2.2.0-1",
+                                           "2.2.0-2",
+                                           "2.2.0-99999999999999999999",
+                                           "2.2.0-100000000000000000000",
+                                           "2.2.0-A",
+                                           "2.2.0-a",
+                                           "2.2.0-a-b",
+                                           "2.10.0",
+                                           "18446744073709551615.0.0"};
   for (std::size_t a = 0; a < ascending.size(); ++a) {
     for (std::size_t b = 0; b < ascending.size(); ++b) {
       const auto left = Version::parse(ascending[a]);
@@ -33,15 +50,18 @@ TEST(VersionTest, BuildMetadataAndALeadingVDoNotCount) {
 
 TEST(VersionTest, JunkIsNoVersion) {
   for (const std::string text :
-       {"", "v", "1", "1.2", "1.2.3.4", "01.2.3", "1.02.3", "1.2.03", "1.2.x", "-1.2.3", "1.-2.3", "1.2.3-", "1.2.3+", "1.2.3-a..b",
-        "1.2.3-01", "1.2.3-a_b", "1.2.3+a+b", "1.2.3 ", " 1.2.3", "1.2.3\n", "vv1.2.3", "V1.2.3", "latest", "1.2.3-ü", "..", "1..3",
-        "+1.2.3", "18446744073709551616.0.0"}) {
+       {"",         "v",         "1",         "1.2",    "1.2.3.4", "01.2.3",  "1.02.3",
+        "1.2.03",   "1.2.x",     "-1.2.3",    "1.-2.3", "1.2.3-",  "1.2.3+",  "1.2.3-a..b",
+        "1.2.3-01", "1.2.3-a_b", "1.2.3+a+b", "1.2.3 ", " 1.2.3",  "1.2.3\n", "vv1.2.3",
+        "V1.2.3",   "latest",    "1.2.3-ü",   "..",     "1..3",    "+1.2.3",  "18446744073709551616.0.0"}) {
     EXPECT_FALSE(Version::parse(text).has_value()) << text;
   }
   EXPECT_FALSE(Version::parse(std::string("1.2.3\0", 6)).has_value());
 }
 
-VersionMatch match(std::string_view range, std::string_view version) { return VersionRequirement::range(range)->match(version); }
+VersionMatch match(std::string_view range, std::string_view version) {
+  return VersionRequirement::range(range)->match(version);
+}
 
 TEST(VersionRequirementTest, EveryComparatorMustHold) {
   using enum VersionMatch;

@@ -14,7 +14,7 @@ class LimitsTest : public ServerTest {
   // The refusal, as a problem, after which the connection has closed.
   void expect_refused(std::string_view bytes, int status) {
     RawConnection connection(port());
-    connection.send(bytes);
+    EXPECT_TRUE(connection.send(bytes));
     const RawResponse response = connection.read_response();
     EXPECT_EQ(response.status, status) << response.head << response.body;
     EXPECT_TRUE(response.has("\r\nContent-Type: application/problem+json\r\n"));
@@ -87,6 +87,20 @@ TEST_F(LimitsTest, BodyThatDoesNotEndInTime) {
   expect_refused("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhell", 408);
 }
 
+TEST_F(LimitsTest, ClientThatDoesNotReadItsAnswerIsLetGo) {
+  limits.body_time = 250ms;
+  handler.on_request = [](const Request&) {
+    // More than the sockets' buffers hold.
+    return Response{.status = 200, .headers = {}, .body = std::string(64 * 1024 * 1024, 'b')};
+  };
+  start();
+  RawConnection connection(port());
+  connection.send(get("/big") + get("/next"));
+  ASSERT_TRUE(log.await({"request", "path=/big"}));
+  EXPECT_LT(connection.read_response().body.size(), 64U * 1024 * 1024);
+  EXPECT_FALSE(log.text().contains("/next"));
+}
+
 TEST_F(LimitsTest, SilentConnectionsAreClosedWithoutAWord) {
   limits.header_time = 250ms;
   limits.idle_time = 260ms;
@@ -141,6 +155,25 @@ TEST_F(LimitsTest, ConnectionsAboveTheCapAreToldWhenToComeAgain) {
     ASSERT_TRUE(first.ended());
   }
   EXPECT_EQ(exchange(get("/")).status, 200) << "the place of the first is free again";
+}
+
+TEST_F(LimitsTest, ReservedConnectionsServePrivilegedRequests) {
+  limits.connections = 1;
+  limits.reserved = 1;
+  start();
+  RawConnection first(port());
+  first.send(get("/"));
+  ASSERT_EQ(first.read_response().status, 200);
+  {
+    RawConnection second(port());
+    second.send("GET / HTTP/1.1\r\nHost: x\r\nX-Operator: yes\r\n\r\n");
+    ASSERT_EQ(second.read_response().status, 200);
+    RawConnection third(port());
+    third.send("GET / HTTP/1.1\r\nHost: x\r\nX-Operator: yes\r\n\r\n");
+    EXPECT_EQ(third.read_response().status, 503) << "the reserve is taken too";
+    second.send(get("/"));
+    EXPECT_EQ(second.read_response().status, 503) << "each request on it has to be privileged";
+  }
 }
 
 TEST_F(LimitsTest, PoolTakesOnlySoMuch) {

@@ -86,14 +86,15 @@ void RawConnection::close_sending() {
   ::shutdown(fd_, SHUT_WR);
 }
 
-void RawConnection::send(std::string_view bytes) {
+bool RawConnection::send(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent <= 0) {
-      return;  // the server has closed, which is what some tests are about: reading shows it
+      return false;
     }
     bytes.remove_prefix(static_cast<std::size_t>(sent));
   }
+  return true;
 }
 
 bool RawConnection::receive() {
@@ -103,6 +104,7 @@ bool RawConnection::receive() {
     ADD_FAILURE() << "nothing came in time";
   }
   if (got <= 0) {
+    reset_ = got < 0;
     return false;
   }
   input_.append(piece.data(), static_cast<std::size_t>(got));
@@ -138,7 +140,7 @@ RawResponse RawConnection::read_response(bool with_body) {
 }
 
 bool RawConnection::ended() {
-  return input_.empty() && !receive();
+  return input_.empty() && !receive() && !reset_;
 }
 
 void ServerTest::TearDown() {

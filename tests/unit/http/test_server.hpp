@@ -50,6 +50,7 @@ class FunctionHandler : public Handler {
  public:
   std::optional<Response> handle_inline(const Request& request) override { return on_inline(request); }
   Answer handle(const Request& request) override { return on_request(request); }
+  bool privileged(const Request& request) override { return request.header("x-operator").has_value(); }
 
   std::function<std::optional<Response>(const Request&)> on_inline = [](const Request&) { return std::nullopt; };
   // By default what came, as JSON.
@@ -73,12 +74,13 @@ class RawConnection {
   RawConnection(const RawConnection&) = delete;
   RawConnection& operator=(const RawConnection&) = delete;
 
-  void send(std::string_view bytes);
+  // False where the server would not take it all.
+  bool send(std::string_view bytes);
   // Status 0 where the connection ended first. `with_body` false: the answer to a HEAD.
   [[nodiscard]] RawResponse read_response(bool with_body = true);
   // All up to and with `end`, or up to the connection's end.
   [[nodiscard]] std::string read_until(std::string_view end);
-  // Nothing more comes but the end.
+  // Nothing more comes but an orderly end, which a reset is not.
   [[nodiscard]] bool ended();
   void close();
   void close_sending();
@@ -87,6 +89,7 @@ class RawConnection {
   bool receive();
 
   int fd_ = -1;
+  bool reset_ = false;
   std::string input_;
 };
 

@@ -121,11 +121,12 @@ TEST_F(WaitingTest, WhatIsSentDuringALongPollIsAnsweredAfterIt) {
 
 TEST_F(WaitingTest, OneWaiterTooManyIsToldWhenToComeAgain) {
   limits.waiters = 1;
+  limits.threads = 1;
   start();
   RawConnection first(port());
   first.send(get("/poll"));
   ASSERT_TRUE(asked.wait());
-  // first's slot is taken once the network thread has seen the attempt's outcome, which any answer after it shows.
+  // One thread: its next answer comes after the network thread has seen the attempt's outcome and taken the slot.
   EXPECT_EQ(exchange(get("/other")).status, 200);
   for (const char* target : {"/poll", "/feed"}) {
     const RawResponse refusal = exchange(get(target));
@@ -254,10 +255,15 @@ TEST_F(StopTest, RequestInHandIsAnsweredAndTheConnectionCloses) {
   RawConnection busy(port());
   busy.send(get("/"));
   ASSERT_TRUE(begun.wait());
+  RawConnection idle(port());
+  idle.send(get("/%zz"));
+  ASSERT_EQ(idle.read_response().status, 400);
   std::jthread stopping([this] { server_->stop(kPatience); });
+  EXPECT_TRUE(idle.ended()) << "which shows that stopping has begun";
   go_on.open();
   const RawResponse response = busy.read_response();
   EXPECT_EQ(response.body, "done");
+  EXPECT_TRUE(response.has("\r\nConnection: close\r\n"));
   EXPECT_TRUE(busy.ended());
 }
 
@@ -329,10 +335,11 @@ TEST_F(StopTest, UnderLoadEveryAnswerIsWholeOrMissing) {
   std::atomic<int> whole = 0;
   std::atomic<int> broken = 0;
   Gate running;
+  std::vector<std::unique_ptr<RawConnection>> connections;
   std::vector<std::jthread> clients;
   for (int i = 0; i < 4; ++i) {
-    clients.emplace_back([&] {
-      RawConnection connection(port());
+    connections.push_back(std::make_unique<RawConnection>(port()));
+    clients.emplace_back([&, &connection = *connections.back()] {
       for (;;) {
         connection.send(get("/other"));
         const RawResponse response = connection.read_response();

@@ -7,7 +7,7 @@
 namespace diastole::postgres {
 namespace {
 
-// The texts are libpq 15's own.
+// In the form of libpq 15; tests/integration/target.cpp has positions as a server and libpq really give them.
 TEST(SqlErrorTest, TakesMessagePositionDetailAndHintApart) {
   const auto failure = parse_server_message(
       "ERROR:  column \"nme\" does not exist\n"
@@ -23,8 +23,9 @@ TEST(SqlErrorTest, TakesMessagePositionDetailAndHintApart) {
 }
 
 TEST(SqlErrorTest, ColumnCountsCharactersOfTheStatementsLine) {
-  const auto failure = parse_server_message(
-      "ERROR:  column \"nme\" does not exist\nLINE 1: SELECT nme FROM users\n               ^\n", "SELECT nme FROM users");
+  const auto failure =
+      parse_server_message("ERROR:  column \"nme\" does not exist\nLINE 1: SELECT nme FROM users\n               ^\n",
+                           "SELECT nme FROM users");
   EXPECT_EQ(failure.line, 1);
   EXPECT_EQ(failure.column, 8);
 }
@@ -56,7 +57,8 @@ TEST(SqlErrorTest, AnExcerptCutOnBothSidesIsFoundInItsLine) {
 }
 
 TEST(SqlErrorTest, AnAmbiguousExcerptGivesTheLineOnly) {
-  const auto failure = parse_server_message("ERROR:  x\nLINE 1: ...abc abc...\n           ^\n", "abc abc abc abc abc abc");
+  const auto failure =
+      parse_server_message("ERROR:  x\nLINE 1: ...abc abc...\n           ^\n", "abc abc abc abc abc abc");
   EXPECT_EQ(failure.line, 1);
   EXPECT_EQ(failure.column, 0);
 }
