@@ -83,7 +83,7 @@ std::string place(const std::string& file, const std::string& yaml, const std::s
 }
 
 std::string event_text(const json& e) {
-  const auto kind = text(e, "kind");
+  auto kind = text(e, "kind");
   const auto step = text(e, "step");
   if (kind == "plan_submitted") return "submitted by " + text(e, "by");
   if (kind == "phase_approved") return fmt::format("{} approved by {}", text(e, "phase"), text(e, "by"));

@@ -203,7 +203,7 @@ class DocumentReader {
       if (entry.contains("undo")) error(step.path + "/undo", "set_not_null brings its own undo; leave this out");
     }
     step.statement_timeout = duration(entry, step.path, "statement_timeout");
-    read_undo(step, entry, step.phase == Phase::expand && step.set_not_null.empty());
+    read_undo(step, entry, step.set_not_null.empty());
     if (const auto allow = entry.find("allow"); allow != entry.end()) read_allow(step, *allow);
     return true;
   }

@@ -2,6 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <string>
+#include <tuple>
 
 #include "diastole/core/machine.hpp"
 #include "stages.hpp"
@@ -136,15 +139,24 @@ Decision next(const PlanState& state, const Observation& observation, Now now) {
   return {};
 }
 
-bool same_obstacles(const std::vector<Reason>& a, const std::vector<Reason>& b) {
-  return std::ranges::equal(a, b, [](const Reason& x, const Reason& y) { return x.same_obstacle(y); });
+// How many obstacles of each sort. Which instances stand as examples changes with every heartbeat, and ages with time:
+// neither is news.
+using Obstacles = std::map<std::tuple<ReasonKind, std::string, std::string, std::string, std::int64_t>, std::int64_t>;
+
+Obstacles obstacles(const std::vector<Reason>& reasons) {
+  Obstacles out;
+  for (const auto& reason : reasons) {
+    out[{reason.kind, reason.service, reason.version, reason.object, reason.pid}] +=
+        std::max<std::int64_t>(reason.count, 1);
+  }
+  return out;
 }
 
 }  // namespace
 
 Decision decide(const PlanState& state, const Observation& observation, Now now) {
   auto decision = next(state, observation, now);
-  if (!terminal(state.stage) && !same_obstacles(decision.waiting, state.waiting)) {
+  if (!terminal(state.stage) && obstacles(decision.waiting) != obstacles(state.waiting)) {
     decision.events.insert(decision.events.begin(), PlanWaits{decision.waiting});
   }
   return decision;

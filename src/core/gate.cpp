@@ -16,10 +16,6 @@ std::string plural(std::int64_t count) {
   return count == 1 ? "1 instance" : fmt::format("{} instances", count);
 }
 
-std::string whole_seconds(Milliseconds time) {
-  return format_duration(std::chrono::floor<std::chrono::seconds>(time));
-}
-
 // One reason an example instance, the last of them carrying how many more are meant, so that a list stays readable at
 // any size.
 void add_instances(std::vector<Reason>& reasons, ReasonKind kind, const FleetRequirement& requirement,
@@ -48,7 +44,7 @@ void add_instances(std::vector<Reason>& reasons, ReasonKind kind, const FleetReq
   if (named < count) {
     auto reason = base();
     reason.count = count - named;
-    reason.message = fmt::format("{} of {} {}", plural(count - named), requirement.service.str(), what);
+    reason.message = fmt::format("{} of {}: each {}", plural(count - named), requirement.service.str(), what);
     reasons.push_back(std::move(reason));
   }
 }
@@ -155,8 +151,8 @@ GateVerdict evaluate_gate(const GateSpec& spec, const FleetView& fleet, bool bac
     Reason reason;
     reason.kind = ReasonKind::watching;
     reason.age = watched;
-    reason.message = fmt::format("the daemon has watched the fleet for {} of {}", whole_seconds(watched),
-                                 format_duration(fleet.suspect_after));
+    reason.message =
+        fmt::format("the daemon has not watched the fleet for {} yet", format_duration(fleet.suspect_after));
     reason.clears = "time: an instance that reports less often than that cannot be missed then";
     verdict.reasons.push_back(std::move(reason));
   }
@@ -174,8 +170,7 @@ GateVerdict evaluate_gate(const GateSpec& spec, const FleetView& fleet, bool bac
   Reason reason;
   reason.kind = ReasonKind::soaking;
   reason.age = soaked;
-  reason.message =
-      fmt::format("every condition has held for {} of a soak of {}", whole_seconds(soaked), format_duration(spec.soak));
+  reason.message = fmt::format("every condition holds, and has to hold for {}", format_duration(spec.soak));
   reason.clears = "time, if nothing old, unknown or silent shows up";
   verdict.reasons.push_back(std::move(reason));
   return verdict;

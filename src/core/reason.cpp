@@ -1,7 +1,5 @@
 #include "diastole/core/reason.hpp"
 
-#include <tuple>
-
 #include "names.hpp"
 
 namespace diastole::core {
@@ -32,11 +30,6 @@ std::string_view to_string(ReasonKind kind) {
 }
 std::optional<ReasonKind> reason_kind_from(std::string_view text) {
   return value_of(kReasonKindNames, text);
-}
-
-bool Reason::same_obstacle(const Reason& other) const {
-  const auto key = [](const Reason& r) { return std::tie(r.kind, r.service, r.instance, r.version, r.object, r.pid); };
-  return key(*this) == key(other);
 }
 
 }  // namespace diastole::core

@@ -20,10 +20,15 @@ std::set<std::string> tables_of(const core::Plan& plan) {
   return tables;
 }
 
+// "users" may be any schema's: nobody can tell without the role's search_path, so it is taken to be the other's.
+bool may_be_same(const std::string& a, const std::string& b) {
+  return a == b || a.ends_with("." + b) || b.ends_with("." + a);
+}
+
 std::optional<std::string> common_table(const core::Plan& a, const core::Plan& b) {
   const auto first = tables_of(a);
   for (const auto& table : tables_of(b)) {
-    if (first.contains(table)) return table;
+    if (std::ranges::any_of(first, [&](const std::string& other) { return may_be_same(table, other); })) return table;
   }
   return std::nullopt;
 }

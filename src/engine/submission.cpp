@@ -14,6 +14,7 @@ std::expected<core::Plan, Refusal> examine(const nlohmann::json& document, const
   if (!read) return std::unexpected(Refusal{std::move(read.error()), {}});
   if (!targets.contains(read->target)) {
     std::vector<std::string> known;
+    known.reserve(targets.size());
     for (const auto& target : targets) known.push_back(target.str());
     return refuse({ErrorCode::invalid_argument,
                    fmt::format("no target '{}' in the daemon's configuration; it has: {}", read->target.str(),

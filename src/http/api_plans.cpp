@@ -1,7 +1,10 @@
 // Calls about plans.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "api_calls.hpp"
@@ -49,6 +52,15 @@ Response refusal_response(const engine::Refusal& refusal) {
 bool reached(const core::PlanState& state, core::Stage until) {
   if (core::terminal(state.stage) || state.condition == core::Condition::failed) return true;
   return state.stage != core::Stage::aborting && state.stage >= until;
+}
+
+std::optional<Error> unknown_key(const json& body, std::initializer_list<std::string_view> known) {
+  if (!body.is_object()) return std::nullopt;
+  for (const auto& [key, unused] : body.items()) {
+    if (std::ranges::find(known, key) != known.end()) continue;
+    return Error{ErrorCode::invalid_argument, fmt::format("unknown key; known: {}", fmt::join(known, ", ")), "/" + key};
+  }
+  return std::nullopt;
 }
 
 std::string sse_block(const ports::StoredEvent& event) {
@@ -182,6 +194,7 @@ Answer ApiCalls::approve(const Call& call) {
   const PlanId id(call.parameters.front());
   auto body = json_body(call.request, settings_.plan_bytes);
   if (!body) return std::move(body.error());
+  if (auto refused = unknown_key(*body, {"phase", "note"})) return problem(*refused);
   const auto text = [&](const char* key) {
     const auto found = body->is_object() ? body->find(key) : body->end();
     return body->is_object() && found != body->end() && found->is_string() ? found->get<std::string>() : std::string();
@@ -219,6 +232,7 @@ Answer ApiCalls::abort(const Call& call) {
   if (!call.request.body.empty()) {
     auto body = json_body(call.request, settings_.plan_bytes);
     if (!body) return std::move(body.error());
+    if (auto refused = unknown_key(*body, {"reason"})) return problem(*refused);
     if (!body->is_object() || (body->contains("reason") && !(*body)["reason"].is_string())) {
       return problem({ErrorCode::invalid_argument, "expected {\"reason\": \"…\"}", "/reason"});
     }

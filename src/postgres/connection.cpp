@@ -218,7 +218,7 @@ void Connection::cancel() noexcept {
   try {
     raw_.cancel_query();
   } catch (const std::exception&) {
-    // Then what runs goes on to its own end or timeout.
+    return;  // what runs goes on to its own end or timeout
   }
 }
 

@@ -299,6 +299,7 @@ void Preflight::backfills() {
 
 void Preflight::backfill_privileges(const core::Backfill& backfill) {
   std::vector<std::string> columns;
+  columns.reserve(backfill.set.size());
   for (const auto& [column, expression] : backfill.set) columns.push_back(column);
   const auto row =
       query(work_,

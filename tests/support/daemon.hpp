@@ -50,17 +50,16 @@ class Daemon {
     directory_.write("main.dsn", main_dsn_ + " password=planted-password");
     directory_.write("away.dsn",
                      "host=/planted-directory user=planted-user dbname=planted-db password=planted-password");
-    Sections all{{"listen", "{ port: 0 }"},
-                 {"state", "{ dsn_file: state.dsn }"},
-                 {"targets", "{ main: { dsn_file: main.dsn }, away: { dsn_file: away.dsn } }"},
-                 {"fleet", "{ heartbeat: 1s, suspect_after: 1s }"},
-                 {"gate", "{ soak: 0s }"},
-                 {"execution", "{ lock_timeout: 100ms, lock_retry_max: 200ms, lock_attempts: 1000 }"},
-                 {"preflight", "{ long_transaction: 1s }"},
-                 {"log", "{ level: debug }"}};
-    for (auto& [key, value] : sections) all[key] = value;
+    sections.merge(Sections{{"listen", "{ port: 0 }"},
+                            {"state", "{ dsn_file: state.dsn }"},
+                            {"targets", "{ main: { dsn_file: main.dsn }, away: { dsn_file: away.dsn } }"},
+                            {"fleet", "{ heartbeat: 1s, suspect_after: 1s }"},
+                            {"gate", "{ soak: 0s }"},
+                            {"execution", "{ lock_timeout: 100ms, lock_retry_max: 200ms, lock_attempts: 1000 }"},
+                            {"preflight", "{ long_transaction: 1s }"},
+                            {"log", "{ level: debug }"}});
     std::string text;
-    for (const auto& [key, value] : all) text += fmt::format("{}: {}\n", key, value);
+    for (const auto& [key, value] : sections) text += fmt::format("{}: {}\n", key, value);
     text += "tokens:\n";
     for (const auto& role : roles()) {
       directory_.write(role + ".token", token_of(role) + "\n");
@@ -158,17 +157,11 @@ class Daemon {
       }
       return found.is_null() && std::chrono::steady_clock::now() < deadline;
     };
-    const auto streamed =
-        http::stream("127.0.0.1", port_,
-                     {"GET",
-                      fmt::format("/v1/plans/main.{}/events?after={}", plan, after),
-                      {{"Authorization", "Bearer " + token_of("viewer")}, {"Accept", "text/event-stream"}},
-                      "",
-                      milliseconds{30'000}},
-                     on_data);
+    const Headers headers{{"Authorization", "Bearer " + token_of("viewer")}, {"Accept", "text/event-stream"}};
+    const auto target = fmt::format("/v1/plans/main.{}/events?after={}", plan, after);
+    const auto streamed = http::stream("127.0.0.1", port_, {"GET", target, headers, "", milliseconds{30'000}}, on_data);
     if (!found.is_null()) return found;
-    const auto why = streamed ? std::string() : streamed.error().message;
-    throw std::runtime_error("the event did not come: " + why + "; the daemon said:\n" + seen());
+    throw std::runtime_error((streamed ? "no such event" : streamed.error().message) + "; it said:\n" + seen());
   }
   json await_event(const std::string& plan, const std::string& kind, std::int64_t after = 0) {
     return await_event(plan, [&](const json& event) { return event.at("kind") == kind; }, after);

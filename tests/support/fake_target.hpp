@@ -29,7 +29,13 @@ class FakeTarget : public ports::Target {
   void fail_next(const std::string& call, ErrorCode code, int times = 1, Effect effect = Effect::rolled_back) {
     ports::TargetError error{code, {}, core::Applied::none};
     error.failure.message = "scripted " + std::string(to_string(code));
-    if (code == ErrorCode::lock_timeout) error.failure.blockers = {{.pid = 4711, .application = "psql", .user = "joe", .state = "active", .age = Milliseconds{90'000}, .query = "LOCK users"}};
+    if (code == ErrorCode::lock_timeout)
+      error.failure.blockers = {{.pid = 4711,
+                                 .application = "psql",
+                                 .user = "joe",
+                                 .state = "active",
+                                 .age = Milliseconds{90'000},
+                                 .query = "LOCK users"}};
     fail_next(call, error, times, effect);
   }
   void fail_next(const std::string& call, const ports::TargetError& error, int times, Effect effect) {
@@ -123,7 +129,8 @@ class FakeTarget : public ports::Target {
   Answer<ports::BackfillCursor> backfill_begin(const ports::BackfillWork& work) override {
     return on_cursor("begin", work, {}, [&] { cursor_.rows_total = rows_; });
   }
-  Answer<ports::BackfillCursor> backfill_batch(const ports::BackfillWork& work, int rows, std::stop_token stop) override {
+  Answer<ports::BackfillCursor> backfill_batch(const ports::BackfillWork& work, int rows,
+                                               std::stop_token stop) override {
     return on_cursor("batch", work, std::move(stop), [&] {
       const auto left = rows_ * cursor_.pass - cursor_.rows;
       const auto moved = std::min<std::int64_t>(rows, left);
@@ -181,8 +188,8 @@ class FakeTarget : public ports::Target {
     });
   }
   template <typename Change>
-  Answer<ports::BackfillCursor> on_cursor(const std::string& what, const ports::BackfillWork& work, std::stop_token stop,
-                                          Change change) {
+  Answer<ports::BackfillCursor> on_cursor(const std::string& what, const ports::BackfillWork& work,
+                                          std::stop_token stop, Change change) {
     return call<ports::BackfillCursor>(what + " " + work.id.step.str(), &work.id, std::move(stop),
                                        [&]() -> Answer<ports::BackfillCursor> {
                                          change();

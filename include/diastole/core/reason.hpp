@@ -52,8 +52,6 @@ struct Reason {
   std::int64_t count = 0;  // how many are meant, when only examples are named
   std::optional<WallTime> since;
 
-  // The same obstacle, whatever its age or count: what makes a change of the waiting list worth an event.
-  [[nodiscard]] bool same_obstacle(const Reason& other) const;
   friend bool operator==(const Reason&, const Reason&) = default;
 };
 

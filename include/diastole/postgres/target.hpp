@@ -12,7 +12,7 @@ namespace diastole::postgres {
 
 // `owner` is the uuid of the state database: a target obeys the daemons of one state database only. Connects at the
 // first call, not here. `log` must outlive the target; neither it nor any error ever holds the DSN.
-[[nodiscard]] std::unique_ptr<ports::Target> make_target(TargetName name, std::string dsn, std::string owner,
+[[nodiscard]] std::unique_ptr<ports::Target> make_target(const TargetName& name, std::string dsn, std::string owner,
                                                          ports::Log& log);
 
 }  // namespace diastole::postgres

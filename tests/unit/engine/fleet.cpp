@@ -60,11 +60,14 @@ class FleetTest : public ::testing::Test {
     }
     return out;
   }
-  static std::pair<std::int64_t, std::int64_t> live_silent(std::int64_t live, std::int64_t silent) { return {live, silent}; }
+  static std::pair<std::int64_t, std::int64_t> live_silent(std::int64_t live, std::int64_t silent) {
+    return {live, silent};
+  }
 
   ManualClock clock_;
   FakeFleetStore store_;
-  FleetRegistry registry_{store_, clock_, {.heartbeat = 10 * kSecond, .suspect_after = 40 * kSecond, .max_instances = 5}};
+  FleetRegistry registry_{
+      store_, clock_, {.heartbeat = 10 * kSecond, .suspect_after = 40 * kSecond, .max_instances = 5}};
 };
 
 TEST_F(FleetTest, ArrivalsAreCountedByVersion) {
@@ -300,7 +303,8 @@ TEST_F(FleetTest, ExamplesAreFewAndSilentOnesFirst) {
 // Each thread owns some instances and knows what it last said of them; all of them look and flush at any time.
 class Member {
  public:
-  Member(FleetRegistry& registry, int number) : registry_(registry), number_(number), random_(static_cast<unsigned>(number)) {}
+  Member(FleetRegistry& registry, int number)
+      : registry_(registry), number_(number), random_(static_cast<unsigned>(number)) {}
 
   void operator()() {
     for (int i = 0; i < 10'000; ++i) step();

@@ -79,7 +79,8 @@ TEST_F(JournalTest, NameOfAnotherDocumentIsTaken) {
 TEST_F(JournalTest, NameStaysTakenAfterThePlanIsOver) {
   submit();
   ASSERT_TRUE(ask(core::Abort{"ann", "no"}));
-  ASSERT_TRUE(journal_.transact(kPlan, [](const PlanState&) -> Events { return std::vector<core::Event>{core::PlanAborted{}}; }));
+  ASSERT_TRUE(journal_.transact(
+      kPlan, [](const PlanState&) -> Events { return std::vector<core::Event>{core::PlanAborted{}}; }));
   auto changed = test::sample_plan();
   changed.hash = "sha256-" + std::string(64, 'c');
   EXPECT_EQ(journal_.submit(changed, "ann").error().code, ErrorCode::conflict);
@@ -101,7 +102,8 @@ TEST_F(JournalTest, UnfinishedPlansOnOneTargetShareNoTable) {
   EXPECT_TRUE(journal_.submit(elsewhere, "ann"));
 
   ASSERT_TRUE(ask(core::Abort{"ann", "no"}));
-  ASSERT_TRUE(journal_.transact(kPlan, [](const PlanState&) -> Events { return std::vector<core::Event>{core::PlanAborted{}}; }));
+  ASSERT_TRUE(journal_.transact(
+      kPlan, [](const PlanState&) -> Events { return std::vector<core::Event>{core::PlanAborted{}}; }));
   EXPECT_TRUE(journal_.submit(other_plan("second", "users"), "ann")) << "the first is over";
 }
 
@@ -115,8 +117,9 @@ TEST_F(JournalTest, ATableThatAPlanCreatesIsItsOwnToo) {
 TEST_F(JournalTest, TransactRefusesWhatDoesNotFit) {
   submit();
   EXPECT_EQ(ask(core::Retry{"bob"}).error().code, ErrorCode::conflict);
-  const auto impossible = journal_.transact(
-      kPlan, [](const PlanState&) -> Events { return std::vector<core::Event>{core::PhaseFinished{core::Phase::expand}}; });
+  const auto impossible = journal_.transact(kPlan, [](const PlanState&) -> Events {
+    return std::vector<core::Event>{core::PhaseFinished{core::Phase::expand}};
+  });
   EXPECT_EQ(impossible.error().code, ErrorCode::conflict);
   EXPECT_EQ(journal_.transact(PlanId("main.none"), [](const PlanState&) -> Events { return {}; }).error().code,
             ErrorCode::not_found);

@@ -75,9 +75,8 @@ class ReconcilerTest : public ::testing::Test {
   }
   // As if a process that has ended had recorded it.
   void record(const PlanId& plan, const core::Event& event) {
-    ASSERT_TRUE(journal_.transact(plan, [&](const core::PlanState&) -> Result<std::vector<core::Event>> {
-      return std::vector{event};
-    }));
+    ASSERT_TRUE(journal_.transact(
+        plan, [&](const core::PlanState&) -> Result<std::vector<core::Event>> { return std::vector{event}; }));
   }
 
   [[nodiscard]] core::PlanState state() const { return store_.stored(plan_); }

@@ -48,7 +48,14 @@ TEST_F(ReconcilerTest, LockThatIsNeverGrantedFailsAndCanBeRetried) {
 
 TEST_F(ReconcilerTest, StatementThatPostgresRefusesFailsAtOnceAsItSaidIt) {
   ports::TargetError error{ErrorCode::invalid_argument, {}, core::Applied::none};
-  error.failure = {.sqlstate = "42701", .message = "column exists", .detail = {}, .hint = {}, .statement = 1, .line = 2, .column = 3, .blockers = {}};
+  error.failure = {.sqlstate = "42701",
+                   .message = "column exists",
+                   .detail = {},
+                   .hint = {},
+                   .statement = 1,
+                   .line = 2,
+                   .column = 3,
+                   .blockers = {}};
   target_.fail_next("do column", error, 1, FakeTarget::Effect::rolled_back);
   start();
   submit();
