@@ -153,10 +153,12 @@ class Reconciler::Impl {
 
   void reconcile(const PlanId& id) {
     for (int i = 0; i < kDecisionsARound; ++i) {
+      // Before the state is read: an act that has ended by now has recorded its outcome there.
+      const bool in_hand = acting(id);
       const auto state = journal_.get(id);
       if (!state || core::terminal((*state)->stage)) return;
       const auto now = clock_.now();
-      const auto observation = observe(**state, now);
+      const auto observation = observe(**state, in_hand, now);
       const auto decision = core::decide(**state, observation, now);
       if (!decision.events.empty() && !append(**state, decision.events)) return;
       if (!std::holds_alternative<std::monostate>(decision.action)) return act(id, decision.action);
@@ -187,7 +189,13 @@ class Reconciler::Impl {
     return !stale;
   }
 
-  core::Observation observe(const core::PlanState& state, Now now) {
+  [[nodiscard]] bool acting(const PlanId& id) const {
+    const std::scoped_lock lock(mutex_);
+    const auto found = work_.find(id);
+    return found != work_.end() && found->second.hand;
+  }
+
+  core::Observation observe(const core::PlanState& state, bool in_hand, Now now) {
     const auto view = fleet_.view();
     const std::scoped_lock lock(mutex_);
     auto [position, fresh] = work_.try_emplace(state.plan.id);
@@ -200,7 +208,7 @@ class Reconciler::Impl {
     observation.gate = std::move(gates.contract);
     observation.needs = std::move(gates.needs);
     observation.preflight = work.preflight;
-    observation.step_in_hand = work.hand != nullptr;
+    observation.step_in_hand = in_hand;
     if (work.hold && now.mono < work.hold_until) observation.hold = work.hold;
     return observation;
   }

@@ -46,7 +46,7 @@ class MigrationLock {
       pqxx::nontransaction session(connection_);
       query(session, "SELECT pg_advisory_unlock($1)", kMigrationLock);
     } catch (const std::exception&) {
-      // The session is lost and its locks with it.
+      return;  // the session is lost and its locks with it
     }
   }
 

@@ -38,6 +38,7 @@ backfill:
 contract:
   - id: drop
     sql: ALTER TABLE people DROP COLUMN name
+    undo: { none: what is dropped stays dropped }
 )";
 
 class CommandLineTest : public ::testing::Test {

@@ -60,7 +60,7 @@ fs::path socket_directory(const EmbeddedCluster& cluster) {
 
 TEST(EmbeddedClusterTest, ServesOnAPrivateSocketOnly) {
   const std::string dsn = test::cluster().dsn();
-  EXPECT_EQ(ask(dsn, "SELECT current_user"), "diastole");
+  EXPECT_EQ(ask(dsn, "SELECT current_user"), "postgres");
   EXPECT_EQ(ask(dsn, "SHOW listen_addresses"), "");
   EXPECT_EQ(ask(dsn, "SHOW server_encoding"), "UTF8");
   EXPECT_EQ(ask(dsn, "SELECT datcollate FROM pg_database WHERE datname = 'postgres'"), "C.UTF-8");

@@ -2,60 +2,22 @@
 #pragma once
 
 #include <algorithm>
-#include <condition_variable>
 #include <deque>
-#include <functional>
 #include <map>
-#include <mutex>
-#include <set>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "diastole/ports/target.hpp"
-#include "support/fakes.hpp"
+#include "support/scripted_calls.hpp"
 
 namespace diastole::test {
 
 // Calls are named "<what> <step>": prepare, preflight expand, settle column, do column, undo column, begin copy, batch
 // copy, again copy, remaining copy, finish copy.
-class FakeTarget : public ports::Target {
+class FakeTarget : public ports::Target, public ScriptedCalls {
  public:
-  template <typename T>
-  using Answer = ports::TargetResult<T>;
-  enum class Effect { rolled_back, committed };
-
-  // The next `times` calls of this name fail; committed: with their work done.
-  void fail_next(const std::string& call, ErrorCode code, int times = 1, Effect effect = Effect::rolled_back) {
-    ports::TargetError error{code, {}, core::Applied::none};
-    error.failure.message = "scripted " + std::string(to_string(code));
-    if (code == ErrorCode::lock_timeout)
-      error.failure.blockers = {{.pid = 4711,
-                                 .application = "psql",
-                                 .user = "joe",
-                                 .state = "active",
-                                 .age = Milliseconds{90'000},
-                                 .query = "LOCK users"}};
-    fail_next(call, error, times, effect);
-  }
-  void fail_next(const std::string& call, const ports::TargetError& error, int times, Effect effect) {
-    const std::scoped_lock lock(mutex_);
-    for (int i = 0; i < times; ++i) failures_[call].emplace_back(error, effect);
-  }
-  void heal(const std::string& call) {
-    const std::scoped_lock lock(mutex_);
-    failures_.erase(call);
-  }
-  // Calls of this name wait until they are released, or their stop token says so.
-  void hold(const std::string& call) {
-    const std::scoped_lock lock(mutex_);
-    held_.insert(call);
-  }
-  void release(const std::string& call) {
-    const std::scoped_lock lock(mutex_);
-    held_.erase(call);
-    changed_.notify_all();
-  }
   void set_preflight(std::vector<core::Reason> reasons) {
     const std::scoped_lock lock(mutex_);
     preflight_ = std::move(reasons);
@@ -73,21 +35,6 @@ class FakeTarget : public ports::Target {
     const std::scoped_lock lock(mutex_);
     fence_ = epoch;
   }
-  // Runs at the beginning of every call, on the calling thread. Set before the engine starts.
-  std::function<void(const std::string& call, const ports::WorkId* work)> on_call;
-
-  [[nodiscard]] bool await_call(const std::string& call, int times = 1) const {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, kPatience, [&] { return count(call) >= times; });
-  }
-  [[nodiscard]] int calls(const std::string& call) const {
-    const std::scoped_lock lock(mutex_);
-    return count(call);
-  }
-  [[nodiscard]] int calls() const {
-    const std::scoped_lock lock(mutex_);
-    return total_;
-  }
   // What was committed, in order: "do column", "undo column".
   [[nodiscard]] std::vector<std::string> done() const {
     const std::scoped_lock lock(mutex_);
@@ -104,7 +51,7 @@ class FakeTarget : public ports::Target {
 
   Answer<void> prepare(Epoch epoch) override {
     return call<void>("prepare", nullptr, {}, [&]() -> Answer<void> {
-      if (epoch < fence_) return fenced();
+      if (epoch < fence_) return std::unexpected(fenced());
       fence_ = epoch;
       return {};
     });
@@ -166,14 +113,13 @@ class FakeTarget : public ports::Target {
   [[nodiscard]] static std::string key(const ports::WorkId& id) {
     return (id.direction == ports::Direction::undo ? "undo " : "") + id.step.str();
   }
-  [[nodiscard]] static std::unexpected<ports::TargetError> fenced() {
+  [[nodiscard]] static ports::TargetError fenced() {
     ports::TargetError error{ErrorCode::fenced, {}, core::Applied::none};
     error.failure.message = "a daemon with a later epoch has taken over";
-    return std::unexpected(std::move(error));
+    return error;
   }
-  [[nodiscard]] int count(const std::string& name) const {
-    const auto found = counts_.find(name);
-    return found == counts_.end() ? 0 : found->second;
+  [[nodiscard]] std::optional<ports::TargetError> before_work(const ports::WorkId* id) const override {
+    return id && id->epoch != fence_ ? std::optional(fenced()) : std::nullopt;
   }
 
   Answer<ports::WorkDone> run(const ports::StatementWork& work, std::stop_token stop) {
@@ -197,32 +143,6 @@ class FakeTarget : public ports::Target {
                                        });
   }
 
-  // One unit of work: waits where it is held, is fenced where its epoch is not the fence's, fails as scripted.
-  template <typename T, typename Work>
-  Answer<T> call(const std::string& name, const ports::WorkId* id, std::stop_token stop, Work work) {
-    if (on_call) on_call(name, id);
-    std::unique_lock lock(mutex_);
-    ++counts_[name];
-    ++total_;
-    changed_.notify_all();
-    changed_.wait(lock, stop, [&] { return !held_.contains(name); });
-    if (stop.stop_requested()) return std::unexpected(ports::TargetError{ErrorCode::interrupted, {}, {}});
-    if (id && id->epoch != fence_) return fenced();
-    if (auto& queue = failures_[name]; !queue.empty()) {
-      const auto [error, effect] = std::move(queue.front());
-      queue.pop_front();
-      if (effect == Effect::committed) (void)work();
-      return std::unexpected(error);
-    }
-    return work();
-  }
-
-  mutable std::mutex mutex_;
-  mutable std::condition_variable_any changed_;
-  std::map<std::string, int> counts_;
-  int total_ = 0;
-  std::map<std::string, std::deque<std::pair<ports::TargetError, Effect>>> failures_;
-  std::set<std::string> held_;
   std::vector<core::Reason> preflight_;
   ports::PreflightRequest last_preflight_;
   std::map<std::string, core::Applied> ledger_;

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "support/fakes.hpp"
+#include "support/fake_plan_store.hpp"
 #include "support/sample_plan.hpp"
 
 namespace diastole::engine {

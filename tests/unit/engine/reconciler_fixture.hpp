@@ -5,14 +5,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "diastole/engine/reconciler.hpp"
+#include "support/fake_plan_store.hpp"
 #include "support/fake_target.hpp"
-#include "support/fakes.hpp"
 #include "support/sample_plan.hpp"
 
 namespace diastole::engine {
@@ -101,7 +102,6 @@ class ReconcilerTest : public ::testing::Test {
   void await_waiting(core::ReasonKind kind) {
     await(std::string(to_string(kind)), [=](const core::PlanState& state) { return waits_for(state, kind); });
   }
-
   // The loop has come round at least once, from beginning to end, since the call.
   void round() {
     for (int i = 0; i < 2; ++i) {
@@ -138,6 +138,26 @@ class ReconcilerTest : public ::testing::Test {
     pass(40 * kSecond);
     ASSERT_TRUE(target_.await_call("batch copy"));
   }
+  // The only worker is held amid the plan's first step, and that of another plan waits for it.
+  void reach_step_behind_held_step() {
+    settings_.workers = 1;
+    target_.hold("do column");
+    submit();
+    record(plan_, core::PhaseStarted{core::Phase::expand, false});
+    auto second = test::sample_plan();
+    second.name = "second";
+    second.id = PlanId("main.second");
+    second.steps.resize(1);
+    second.steps.front().id = StepId("other");
+    second.steps.front().statements.front().tables = {"orders"};
+    ASSERT_TRUE(journal_.submit(second, "ann"));
+    record(second.id, core::PhaseStarted{core::Phase::expand, false});
+    start();
+    ASSERT_TRUE(target_.await_call("do column"));
+    ASSERT_TRUE(store_.await(second.id, [](const core::PlanState& state) {
+      return state.steps.front().status == core::StepStatus::running;
+    }));
+  }
   void reach_backfilled(const core::Plan& plan = plan_without_soak()) {
     start();
     submit(plan);
@@ -162,12 +182,13 @@ class ReconcilerTest : public ::testing::Test {
   EngineSettings settings_;
   FleetRegistry fleet_{fleet_store_, fleet_clock_, {}};
   Journal journal_{store_, lease_, clock_, log_};
+  std::atomic<int> hooked_ = 0;  // of hooks, which may run until the engine stops, after the test's body
   std::unique_ptr<Reconciler> reconciler_;
 
  private:
   void check_intent(const std::string& call, const ports::WorkId* work) {
     if (!work) return;
-    const auto status = state().step(work->step).status;
+    const auto status = store_.stored(work->plan).step(work->step).status;
     const bool undo = work->direction == ports::Direction::undo;
     if (status == (undo ? core::StepStatus::undoing : core::StepStatus::running)) return;
     const std::scoped_lock lock(unintended_mutex_);

@@ -114,10 +114,10 @@ TEST_F(ReconcilerTest, BatchThatTakesTooLongIsTriedSmaller) {
 
 TEST_F(ReconcilerTest, PauseBetweenDecisionAndRecordKeepsTheStepFromRunning) {
   // One event appended where the decision has one too: the numbers alone would fit.
-  std::atomic<bool> paused = false;
   const auto test_thread = std::this_thread::get_id();
-  fleet_clock_.on_look = [&, test_thread] {
-    if (std::this_thread::get_id() == test_thread || state().stage != Stage::expanding || paused.exchange(true)) return;
+  fleet_clock_.on_look = [this, test_thread] {
+    if (std::this_thread::get_id() == test_thread || state().stage != Stage::expanding || hooked_.exchange(1) == 1)
+      return;
     ask(core::Pause{"bob"});
   };
   start();

@@ -45,18 +45,17 @@ TEST_F(ReconcilerTest, WholePlanRunsToCompletion) {
 
 TEST_F(ReconcilerTest, OldHeartbeatBetweenDecisionAndRecordStopsContract) {
   reach_backfilled();
-  std::atomic<int> attempts = 0;
-  store_.interfere([&](const core::PlanState&, auto events) -> Result<void> {
+  store_.interfere([this](const core::PlanState&, auto events) -> Result<void> {
     for (const auto& event : events) {
       const auto* started = std::get_if<core::PhaseStarted>(&event);
       if (!started || started->phase != Phase::contract) continue;
-      if (++attempts == 1) report("1.9.9", "api-2");
+      if (++hooked_ == 1) report("1.9.9", "api-2");
     }
     return {};
   });
   ask(core::Approve{Phase::contract, "bob", "", false});
   await_waiting(ReasonKind::instance_old);
-  EXPECT_EQ(attempts, 1);
+  EXPECT_EQ(hooked_, 1);
   round();
   EXPECT_EQ(state().stage, Stage::backfilled);
   EXPECT_EQ(target_.calls("do check"), 0);
@@ -66,7 +65,7 @@ TEST_F(ReconcilerTest, OldHeartbeatBetweenDecisionAndRecordStopsContract) {
   report("2.0.0", "api-2");
   reconciler_->wake();
   await(Stage::completed);
-  EXPECT_EQ(attempts, 2);
+  EXPECT_EQ(hooked_, 2);
 }
 
 TEST_F(ReconcilerTest, OldInstanceAmidContractStopsTheNextStep) {
