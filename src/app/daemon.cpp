@@ -6,6 +6,8 @@
 #include <array>
 #include <condition_variable>
 #include <csignal>
+#include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <mutex>
 #include <thread>
@@ -35,6 +37,7 @@ constexpr Milliseconds kFlush{1'000};
 constexpr Milliseconds kStalled{30'000};
 constexpr Milliseconds kServerGrace{1'000};
 constexpr Milliseconds kStepGrace{4'000};
+constexpr Milliseconds kStopLimit{9'500};
 
 class SystemClock final : public ports::Clock {
  public:
@@ -88,7 +91,7 @@ http::ApiSettings api_settings(const config::Config& config, bool dev) {
     if (role) settings.principals.push_back({token.name, *role, codec::sha256(token.secret.reveal())});
   }
   for (const auto& [name, dsn] : config.targets) settings.targets.insert(TargetName(name));
-  settings.plan_defaults = {config.gate.soak, config.gate.min_soak};
+  settings.plan_defaults = {config.gate.soak, config.gate.min_soak, config.approvals.min_contract};
   settings.approval_by_submitter = config.approvals.by_submitter;
   settings.plan_bytes = static_cast<std::size_t>(config.limits.plan_bytes);
   settings.heartbeat_bytes = static_cast<std::size_t>(config.limits.heartbeat_bytes);
@@ -108,6 +111,7 @@ void block_stop_signals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 }
@@ -164,12 +168,13 @@ class Daemon::Impl {
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);  // the terminal is gone
     const auto interval = systemd::watchdog_interval().value_or(Milliseconds{60'000});
     const auto seconds = std::chrono::floor<std::chrono::seconds>(interval);
     const timespec timeout{seconds.count(), std::chrono::nanoseconds(interval - seconds).count()};
     while (true) {
-      if (const int signal = sigtimedwait(&signals, nullptr, &timeout); signal == SIGTERM || signal == SIGINT) {
-        log_->info("stopping", {{"signal", signal == SIGTERM ? "SIGTERM" : "SIGINT"}});
+      if (const int signal = sigtimedwait(&signals, nullptr, &timeout); signal > 0) {
+        log_->info("stopping", {{"signal", fmt::format("SIG{}", sigabbrev_np(signal))}});
         break;
       }
       // Alive means that the loop comes round, not merely that this thread does.
@@ -219,13 +224,25 @@ class Daemon::Impl {
         std::unique_lock lock(mutex);
         never.wait_for(lock, stop, kFlush, [] { return false; });
       }
-      note(fleet_->flush(), flushed, "the fleet's record");
+      // Without the lease the record is somebody else's to write.
+      if (lease_->epoch().value != 0) note(fleet_->flush(), flushed, "the fleet's record");
       if (clock_.now().mono - checked >= kLeaseCheck) {
         checked = clock_.now().mono;
         note(lease_->check(), held, "the lease");
         reconciler_->wake();
       }
     }
+  }
+
+  // A database that has frozen can hold any of the threads below. What is recorded is recorded and what is not is
+  // settled at the next start, so that ending here loses nothing.
+  void end_in_time(const std::stop_token& done) {
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    if (never.wait_for(lock, done, kStopLimit, [] { return false; }); done.stop_requested()) return;
+    log_->error("a database does not answer; ending without waiting for it");
+    std::_Exit(EXIT_FAILURE);
   }
 
   // One line when it breaks and one when it is well again, not one a second.
@@ -243,6 +260,7 @@ class Daemon::Impl {
     if (stopped_) return;
     stopped_ = true;
     systemd::stopping();
+    const std::jthread limit([this](const std::stop_token& done) { end_in_time(done); });
     if (server_) server_->stop(kServerGrace);
     if (reconciler_) reconciler_->stop(kStepGrace);
     if (upkeep_.joinable()) {

@@ -116,6 +116,10 @@ class Commands {
       const auto slice = std::min(left, Milliseconds{60'000});
       const auto target = fmt::format("{}?until={}&wait={}ms", plan_target(), encode(a_.until), slice.count());
       const auto answer = client_.call("GET", target, nullptr, {}, slice + std::chrono::seconds{30});
+      if (!answer && left > Milliseconds{0}) {  // the daemon may be restarting
+        std::this_thread::sleep_for(std::chrono::milliseconds{500});
+        continue;
+      }
       if (!answer || !answer->ok()) return with(answer, show_plan);
       if (const auto status = milestone(answer->body)) return *status;
       if (left == Milliseconds{0}) {
@@ -128,6 +132,7 @@ class Commands {
   int watch() {
     std::int64_t seen = 0;
     bool over = false;
+    bool aborted = false;
     const auto on_event = [&](const json& event) {
       seen = event.value("id", seen);
       if (a_.as_json) {
@@ -136,15 +141,15 @@ class Commands {
         fmt::print("{}\n", line);
       }
       std::fflush(stdout);
-      over = event.value("kind", "") == "plan_aborted" ||
-             (event.value("kind", "") == "phase_finished" && event.value("phase", "") == "contract");
+      aborted = event.value("kind", "") == "plan_aborted";
+      over = aborted || (event.value("kind", "") == "phase_finished" && event.value("phase", "") == "contract");
       return !over;
     };
     // The daemon may restart meanwhile: go on from the last event seen, for as long as it takes it.
     for (int failures = 0; failures < 30;) {
       const auto before = seen;
       const auto answer = client_.events(a_.plan, seen, on_event);
-      if (over) return kOk;
+      if (over) return aborted ? kRefused : kOk;
       if (answer && !answer->ok()) return with(answer, show_plan);
       failures = seen > before ? 0 : failures + 1;
       if (failures > 0) std::this_thread::sleep_for(std::chrono::seconds{1});
@@ -208,6 +213,11 @@ class Commands {
     const auto answer = client_.call("POST", target, &file->document);
     if (answer && !answer->ok() && !a_.as_json)
       return complain(show_problem(answer->body, a_.file, file->text), kRefused);
+    if (answer && answer->ok() && !a_.as_json && answer->body.value("state", "") == "aborted") {
+      return complain(answer->body.at("id").get<std::string>() +
+                          " was submitted before and is aborted; submit it under another name to run it again",
+                      kRefused);
+    }
     return with(answer, [&](const json& body) {
       const auto findings =
           body.contains("findings") ? show_findings(body["findings"], a_.file, file->text) : std::string();

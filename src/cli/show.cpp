@@ -91,6 +91,8 @@ std::string event_text(const json& e) {
   if (kind == "phase_finished") return text(e, "phase") + " is done";
   if (kind == "step_started") return fmt::format("  {}: attempt {}", step, integer(e, "attempt"));
   if (kind == "step_progressed") return fmt::format("  {}: {}", step, progress(e.value("progress", json::object())));
+  if (kind == "lock_waited" && integer(e, "retry_in_ms") == 0)
+    return fmt::format("  {}: waits behind {}", step, blockers(e));
   if (kind == "lock_waited")
     return fmt::format("  {}: lock not granted, again in {}; {}", step, duration(integer(e, "retry_in_ms")),
                        blockers(e));

@@ -264,7 +264,9 @@ class DocumentReader {
     step.backfill = std::move(backfill);
     read_undo(step, entry, false);
     if (step.undo_sql.empty() && step.no_undo.empty())
-      step.no_undo = "a backfill leaves nothing that the undo of expand does not remove";
+      step.no_undo =
+          "the plan names no undo for this backfill: rows keep what it wrote, unless the undo of expand removes the "
+          "column";
     return true;
   }
 
@@ -287,11 +289,15 @@ class DocumentReader {
   }
 
   void read_approvals(core::Plan& plan, const json& document) {
-    plan.approvals = {{Phase::expand, 0}, {Phase::backfill, 0}, {Phase::contract, 1}};
+    const int least = defaults_.min_contract_approvals;
+    plan.approvals = {{Phase::expand, 0}, {Phase::backfill, 0}, {Phase::contract, std::max(1, least)}};
     const auto found = document.find("approvals");
     if (found == document.end() || !object(*found, "/approvals", {"expand", "backfill", "contract"})) return;
     for (auto& [phase, count] : plan.approvals) {
       count = integer(*found, "/approvals", std::string(to_string(phase)), 0, 10).value_or(count);
+    }
+    if (plan.approvals[Phase::contract] < least) {
+      error("/approvals/contract", fmt::format("the daemon's configuration asks for at least {}", least));
     }
   }
 

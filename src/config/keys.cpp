@@ -66,6 +66,8 @@ constexpr Key kKeys[] = {
 
     {"approvals.by_submitter", [](Draft& d) -> bool& { return d.config.approvals.by_submitter; },
      "Whether whoever submitted a plan may also approve it."},
+    {"approvals.min_contract", [](Draft& d) -> int& { return d.config.approvals.min_contract; },
+     "How many approvals a plan must ask for before contract, at the least.", 0, 10},
 
     {"fleet.heartbeat", [](Draft& d) -> Milliseconds& { return d.config.fleet.heartbeat; },
      "How often an instance is asked to report.", kSecond, kHour},

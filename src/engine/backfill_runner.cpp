@@ -61,6 +61,7 @@ ActResult Runner::backfill(const Act& act) {
 
   auto cursor = act.target.backfill_begin(work);
   if (!cursor) return broken(std::move(cursor.error()));
+  const int first_pass = cursor->pass;  // of this attempt: a retry has its passes anew
   RateMeter meter;
   meter.sample(began, cursor->rows);
   MonoTime told = began;
@@ -74,11 +75,11 @@ ActResult Runner::backfill(const Act& act) {
       const auto remaining = act.target.backfill_remaining(work, act.hand.token());
       if (!remaining) return broken(remaining.error());
       if (*remaining == 0) break;
-      if (cursor->pass >= settings_.max_passes) {
+      if (cursor->pass - first_pass + 1 >= settings_.max_passes) {
         core::Failure failure;
         failure.message = fmt::format("verification still finds {} row{} after {} passes over {}",
                                       *remaining >= 1000 ? "1000 or more" : fmt::to_string(*remaining),
-                                      *remaining == 1 ? "" : "s", cursor->pass, work.backfill.table);
+                                      *remaining == 1 ? "" : "s", settings_.max_passes, work.backfill.table);
         failure.hint =
             "something writes rows that the backfill has to change: is every instance on code that writes both forms?";
         return conclude(act, core::StepFailed{act.step.id, core::Applied::partial, std::move(failure)});

@@ -100,7 +100,11 @@ class Reconciler::Impl {
   void loop(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
       last_round_ = clock_.now().mono;
-      round(stop);
+      try {
+        round(stop);
+      } catch (const std::exception& error) {
+        log_.error("a round ended by an exception", {{"error", error.what()}});
+      }
       std::unique_lock lock(mutex_);
       changed_.wait_for(lock, stop, kTick, [this] { return woken_; });
       woken_ = false;
@@ -232,6 +236,8 @@ class Reconciler::Impl {
     if (state.condition == core::Condition::paused) hand.yield("paused");
     for (std::size_t i = 0; i < state.steps.size(); ++i) {
       if (state.steps[i].status != core::StepStatus::running) continue;
+      const bool contracts = state.plan.steps[i].phase == core::Phase::contract;
+      if (contracts && !gates.contract.open()) hand.yield("the gate closed");
       if (state.stage == core::Stage::aborting) hand.cancel("abort was asked for");
       const auto needs = gates.needs.find(state.plan.steps[i].id);
       if (needs != gates.needs.end() && !needs->second.open()) hand.yield("what the step needs does not hold any more");
@@ -244,11 +250,23 @@ class Reconciler::Impl {
       const std::scoped_lock lock(mutex_);
       work_[id].hand = hand;
     }
-    pool_.post([this, id, action, hand] {
-      ActResult result;
-      if (const auto state = journal_.get(id)) result = runner_.perform(**state, action, *hand);
-      finish(id, std::move(result));
-    });
+    pool_.post([this, id, action, hand] { finish(id, perform(id, action, *hand)); });
+  }
+
+  // An exception is a bug or a machine out of memory or threads: it costs this act, not the daemon.
+  ActResult perform(const PlanId& id, const core::Action& action, Hand& hand) {
+    try {
+      if (const auto state = journal_.get(id)) return runner_.perform(**state, action, hand);
+      return {};
+    } catch (const std::exception& error) {
+      log_.error("an act ended by an exception", {{"plan", id.str()}, {"error", error.what()}});
+      core::Reason reason;
+      reason.kind = core::ReasonKind::retrying;
+      reason.message = "an internal error, which the daemon's log names";
+      reason.clears = "it is tried again by itself";
+      reason.since = clock_.now().wall;
+      return {.again_later = std::move(reason), .preflight = {}};
+    }
   }
 
   void finish(const PlanId& id, ActResult result) {

@@ -123,6 +123,9 @@ ActResult Runner::preflight(const core::PlanState& state, core::Phase phase) {
 ports::TargetResult<ports::WorkDone> Runner::attempt(const Act& act, const std::vector<core::Statement>& statements) {
   const bool transactional = all_transactional(statements);
   ports::StatementWork work{act.id, statements, settings_.lock_timeout, statement_timeout(act.step, statements)};
+  work.on_blocked = [&](const std::vector<core::Blocker>& blockers) {
+    record(act, core::LockWaited{act.step.id, 1, Milliseconds{0}, blockers});
+  };
   const auto interrupted = [](core::Applied applied) {
     return std::unexpected(ports::TargetError{ErrorCode::interrupted, {}, applied});
   };

@@ -40,21 +40,11 @@ std::size_t sequence_length(std::string_view text) {
 
 void append_ascii(std::string& result, char c) {
   switch (c) {
-    case '"':
-      result += "\\\"";
-      break;
-    case '\\':
-      result += "\\\\";
-      break;
-    case '\n':
-      result += "\\n";
-      break;
-    case '\r':
-      result += "\\r";
-      break;
-    case '\t':
-      result += "\\t";
-      break;
+    case '"': result += "\\\""; break;
+    case '\\': result += "\\\\"; break;
+    case '\n': result += "\\n"; break;
+    case '\r': result += "\\r"; break;
+    case '\t': result += "\\t"; break;
     default:
       if (c < ' ' || c == 0x7F) {
         fmt::format_to(std::back_inserter(result), "\\u{:04x}", static_cast<unsigned>(c));

@@ -17,14 +17,10 @@ namespace {
 
 spdlog::level::level_enum spdlog_level(ports::LogLevel level) {
   switch (level) {
-    case ports::LogLevel::debug:
-      return spdlog::level::debug;
-    case ports::LogLevel::info:
-      return spdlog::level::info;
-    case ports::LogLevel::warning:
-      return spdlog::level::warn;
-    case ports::LogLevel::error:
-      return spdlog::level::err;
+    case ports::LogLevel::debug: return spdlog::level::debug;
+    case ports::LogLevel::info: return spdlog::level::info;
+    case ports::LogLevel::warning: return spdlog::level::warn;
+    case ports::LogLevel::error: return spdlog::level::err;
   }
   std::unreachable();
 }

@@ -1,5 +1,6 @@
 #include "session_watch.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -27,11 +28,12 @@ constexpr const char* kBlockers = R"(
 }  // namespace
 
 SessionWatch::SessionWatch(Connection& watched, ConnectionPool& pool, const std::stop_token& stop,
-                           Milliseconds look_every)
+                           Milliseconds look_every, OnBlocked on_blocked)
     : watched_(watched),
       pool_(pool),
       pid_(watched.backend_pid()),
       look_every_(look_every),
+      on_blocked_(std::move(on_blocked)),
       thread_([this](const std::stop_token& ended) { watch(ended); }),
       on_stop_(stop, [this] {
         {
@@ -78,6 +80,16 @@ void SessionWatch::watch(const std::stop_token& ended) {
   }
 }
 
+void SessionWatch::tell(const std::vector<core::Blocker>& blockers) {
+  if (!on_blocked_) return;
+  std::vector<std::int64_t> pids;
+  for (const auto& blocker : blockers) pids.push_back(blocker.pid);
+  std::ranges::sort(pids);
+  if (pids == told_) return;
+  told_ = std::move(pids);
+  if (!blockers.empty()) on_blocked_(blockers);
+}
+
 // False where looking makes no sense any more: the target is in trouble, and its own error will say so.
 bool SessionWatch::look(std::optional<ConnectionPool::Checkout>& observer) {
   if (!observer) {
@@ -99,6 +111,7 @@ bool SessionWatch::look(std::optional<ConnectionPool::Checkout>& observer) {
     return blockers;
   });
   if (!seen) return false;
+  tell(*seen);
   const std::scoped_lock lock(mutex_);
   // One empty look may come from the moment between a lock timeout and our hearing of it: the blockers are still wanted
   // then.

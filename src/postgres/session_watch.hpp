@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -21,7 +22,10 @@ inline constexpr Milliseconds kLookEvery{100};
 // then looks that often, through a session of `pool`, at who blocks.
 class SessionWatch {
  public:
-  SessionWatch(Connection& watched, ConnectionPool& pool, const std::stop_token& stop, Milliseconds look_every);
+  // `on_blocked`, where given, is told of the blockers whenever their pids change, on the watch's thread.
+  using OnBlocked = std::function<void(const std::vector<core::Blocker>&)>;
+  SessionWatch(Connection& watched, ConnectionPool& pool, const std::stop_token& stop, Milliseconds look_every,
+               OnBlocked on_blocked = {});
   SessionWatch(const SessionWatch&) = delete;
   SessionWatch& operator=(const SessionWatch&) = delete;
   ~SessionWatch() = default;
@@ -38,12 +42,15 @@ class SessionWatch {
 
  private:
   void watch(const std::stop_token& ended);
+  void tell(const std::vector<core::Blocker>& blockers);
   [[nodiscard]] bool look(std::optional<ConnectionPool::Checkout>& observer);
 
   Connection& watched_;
   ConnectionPool& pool_;
   const int pid_;
   const Milliseconds look_every_;
+  const OnBlocked on_blocked_;
+  std::vector<std::int64_t> told_;  // pids; of the watch's thread
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   bool stop_requested_ = false;

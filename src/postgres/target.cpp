@@ -65,7 +65,8 @@ WorkDone finish_in_ledger(pqxx::work& work, const WorkId& id, std::int64_t rows)
 
 }  // namespace
 
-std::unique_ptr<ports::Target> make_target(const TargetName& name, std::string dsn, std::string owner, ports::Log& log) {
+std::unique_ptr<ports::Target> make_target(const TargetName& name, std::string dsn, std::string owner,
+                                           ports::Log& log) {
   return std::make_unique<PgTarget>(name, std::move(dsn), std::move(owner), log);
 }
 

@@ -159,7 +159,7 @@ bool refused_at_once(std::string_view sqlstate) {
 
 TargetResult<void> PgTarget::run_outside(Connection& connection, const StatementWork& work, const std::string& sql,
                                          const std::stop_token& stop) {
-  SessionWatch watch(connection, pool_, stop, kLookEvery);
+  SessionWatch watch(connection, pool_, stop, kLookEvery, work.on_blocked);
   try {
     pqxx::nontransaction session(connection.raw());
     session.exec(fmt::format("SET lock_timeout = 0; SET statement_timeout = {}; SET application_name = {}",

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 
+#include "contains.hpp"
 #include "diastole/sql/analysis.hpp"
 #include "lint.hpp"
 #include "text.hpp"
@@ -173,6 +174,32 @@ Result<std::vector<Step>> set_not_null_steps(const Step& step) {
   return steps;
 }
 
+// Old code that writes only the old form makes copied values stale behind the backfill's back, and the drop then loses
+// them.
+void warn_of_stale_copies(Plan& plan) {
+  const auto destroyed = [&](const std::string& table) {
+    return std::ranges::any_of(plan.steps, [&](const Step& step) {
+      return step.phase == Phase::contract &&
+             std::ranges::any_of(step.statements, [&](const core::Statement& statement) {
+               return statement.destructive && contains(statement.tables, table);
+             });
+    });
+  };
+  for (Step& step : plan.steps) {
+    if (!step.backfill || !step.backfill->needs.empty() || !destroyed(step.backfill->table)) continue;
+    core::Finding finding;
+    finding.rule = "backfill-without-needs";
+    finding.severity = core::Severity::warning;
+    finding.message = fmt::format(
+        "contract destroys in {} what this backfill copies from: a value that old code writes after its row was copied "
+        "is lost",
+        step.backfill->table);
+    finding.safe_form = "needs: { <service>: \"<the first version that writes both forms>\" }";
+    finding.path = step.path;
+    step.findings.push_back(std::move(finding));
+  }
+}
+
 }  // namespace
 
 Result<Plan> complete(Plan plan) {
@@ -196,6 +223,7 @@ Result<Plan> complete(Plan plan) {
     steps.push_back(std::move(step));
   }
   plan.steps = std::move(steps);
+  warn_of_stale_copies(plan);
   return plan;
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -30,6 +31,20 @@ class ManualClock : public ports::Clock {
 
  private:
   std::atomic<std::int64_t> passed_ = 0;
+};
+
+// Another clock's time, and a moment in which a test interferes.
+class HookedClock : public ports::Clock {
+ public:
+  explicit HookedClock(const ports::Clock& clock) : clock_(clock) {}
+  [[nodiscard]] Now now() const override {
+    if (on_now) on_now();
+    return clock_.now();
+  }
+  std::function<void()> on_now;  // set before other threads read the clock
+
+ private:
+  const ports::Clock& clock_;
 };
 
 class FakeLease : public ports::Lease {

@@ -26,7 +26,8 @@ namespace diastole::codec {
 // What the daemon's configuration says where a plan may say something itself.
 struct PlanDefaults {
   Milliseconds soak{600'000};
-  Milliseconds min_soak{0};  // a plan may not ask for less
+  Milliseconds min_soak{0};        // a plan may not ask for less
+  int min_contract_approvals = 0;  // likewise
 };
 
 // Reads a plan document (shared/design/plan.md). Fills everything that the document says, and the hash; the analysis is

@@ -51,6 +51,7 @@ struct Config {
 
   struct Approvals {
     bool by_submitter = false;
+    int min_contract = 0;
   } approvals;
 
   struct Fleet {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -44,6 +45,9 @@ struct StatementWork {
   std::vector<core::Statement> statements;
   Milliseconds lock_timeout{};
   Milliseconds statement_timeout{};  // 0: none
+  // Told of the sessions that block a statement outside a transaction, whenever they change; on a thread of the
+  // target's. Those that block a transaction come with its lock_timeout.
+  std::function<void(const std::vector<core::Blocker>&)> on_blocked = {};
 };
 
 struct WorkDone {

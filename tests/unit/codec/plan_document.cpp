@@ -267,6 +267,13 @@ TEST(PlanDocumentTest, ItIsAMapping) {
 
 TEST(PlanDocumentTest, TheSoakIsNotBelowTheDaemonsMinimum) {
   auto document = example();
+  const PlanDefaults approvals{.soak = Milliseconds{0}, .min_soak = Milliseconds{0}, .min_contract_approvals = 2};
+  const auto unapproved = plan_from_document(
+      *parse_yaml(
+          "{plan: p, target: t, expand: [{id: a, sql: SELECT 1, undo: {none: reads only}}], approvals: {contract: 1}}"),
+      approvals);
+  ASSERT_FALSE(unapproved.has_value());
+  EXPECT_EQ(unapproved.error().front().path, "/approvals/contract");
   const PlanDefaults strict{.soak = Milliseconds{900'000}, .min_soak = Milliseconds{900'000}};
   const auto plan = plan_from_document(document, strict);
   ASSERT_FALSE(plan.has_value());

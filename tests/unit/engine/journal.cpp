@@ -184,6 +184,9 @@ TEST_F(JournalTest, SubmissionThatWasNeverCommittedIsForgotten) {
   const auto plans = journal_.unfinished();
   ASSERT_TRUE(plans) << plans.error().message;
   EXPECT_THAT(*plans, IsEmpty());
+  const auto loads = store_.loads();
+  EXPECT_TRUE(journal_.unfinished());
+  EXPECT_EQ(store_.loads(), loads) << "nor asked for again";
   EXPECT_TRUE(journal_.submit(other_plan("second", "users"), "ann")) << "nothing is in its way";
 }
 

@@ -18,20 +18,6 @@
 
 namespace diastole::engine {
 
-// The fleet's clock: the loop reads it after it has read a plan and before it records its decision.
-class LookClock : public ports::Clock {
- public:
-  explicit LookClock(const ports::Clock& clock) : clock_(clock) {}
-  [[nodiscard]] Now now() const override {
-    if (on_look) on_look();
-    return clock_.now();
-  }
-  std::function<void()> on_look;  // set before the engine starts
-
- private:
-  const ports::Clock& clock_;
-};
-
 class ReconcilerTest : public ::testing::Test {
  protected:
   static constexpr Milliseconds kSecond{1'000};
@@ -172,7 +158,8 @@ class ReconcilerTest : public ::testing::Test {
   }
 
   test::ManualClock clock_;
-  LookClock fleet_clock_{clock_};
+  // Read by the loop after it has read a plan and before it records its decision.
+  test::HookedClock fleet_clock_{clock_};
   test::FakeLease lease_;
   test::CollectingLog log_;
   test::FakePlanStore store_;

@@ -115,7 +115,7 @@ TEST_F(ReconcilerTest, BatchThatTakesTooLongIsTriedSmaller) {
 TEST_F(ReconcilerTest, PauseBetweenDecisionAndRecordKeepsTheStepFromRunning) {
   // One event appended where the decision has one too: the numbers alone would fit.
   const auto test_thread = std::this_thread::get_id();
-  fleet_clock_.on_look = [this, test_thread] {
+  fleet_clock_.on_now = [this, test_thread] {
     if (std::this_thread::get_id() == test_thread || state().stage != Stage::expanding || hooked_.exchange(1) == 1)
       return;
     ask(core::Pause{"bob"});

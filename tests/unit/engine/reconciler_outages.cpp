@@ -258,8 +258,20 @@ TEST_F(ReconcilerTest, StepThatWaitsForAWorkerDoesNotBeginDuringAStop) {
   EXPECT_EQ(target_.calls("do other"), 0);
 }
 
+TEST_F(ReconcilerTest, StepThatWaitsForAWorkerHonoursAPause) {
+  reach_step_behind_held_step();
+  const PlanId second("main.second");
+  record(second, core::PlanPaused{"bob"});
+  round();
+  target_.release("do column");
+  ASSERT_TRUE(store_.await(
+      second, [](const core::PlanState& state) { return state.steps.front().status != StepStatus::running; }));
+  EXPECT_EQ(store_.stored(second).steps.front().status, StepStatus::pending);
+  EXPECT_EQ(target_.calls("do other"), 0);
+}
+
 TEST_F(ReconcilerTest, ActThatEndsWhileTheLoopLooksIsNotSettled) {
-  fleet_clock_.on_look = [this] {
+  fleet_clock_.on_now = [this] {
     if (hooked_.exchange(0) == 0) return;
     target_.release("do column");
     EXPECT_TRUE(target_.await_call("do other")) << "only then the act is over, and not just recorded";

@@ -84,6 +84,24 @@ TEST_F(ReconcilerTest, OldInstanceAmidContractStopsTheNextStep) {
   await(Stage::completed);
 }
 
+TEST_F(ReconcilerTest, GateThatClosesWhileADropWaitsForItsLockStopsIt) {
+  settings_.lock_attempts = 10'000;
+  target_.fail_next("do drop", ErrorCode::lock_timeout, 10'000);
+  reach_backfilled();
+  ask(core::Approve{Phase::contract, "bob", "", false});
+  ASSERT_TRUE(target_.await_call("do drop"));
+  report("1.0.0", "api-2");
+  reconciler_->wake();
+  await("the drop to rest", [](const auto& state) {
+    return state.step(StepId("drop")).status == StepStatus::pending && waits_for(state, ReasonKind::instance_old);
+  });
+  EXPECT_EQ(events<core::StepInterrupted>().back().why, "the gate closed");
+  target_.heal("do drop");
+  report("2.0.0", "api-2");
+  reconciler_->wake();
+  await(Stage::completed);
+}
+
 TEST_F(ReconcilerTest, GateOfAPlanTheLoopHasNotMetWatchesFromNow) {
   clock_.advance(100 * kSecond);
   reconciler_ = std::make_unique<Reconciler>(journal_, fleet_, targets_, lease_, clock_, log_, settings_);
@@ -171,7 +189,8 @@ TEST_F(ReconcilerTest, BackfillPassesAgainUntilNothingRemains) {
 }
 
 TEST_F(ReconcilerTest, VerificationThatNeverHoldsFailsAfterItsPasses) {
-  target_.set_table(100, {5, 4, 3, 0});
+  // A retry has its passes anew.
+  target_.set_table(100, {5, 4, 3, 3, 0});
   start();
   submit();
   await(Stage::backfilling);
