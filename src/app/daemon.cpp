@@ -37,7 +37,7 @@ constexpr Milliseconds kFlush{1'000};
 constexpr Milliseconds kStalled{30'000};
 constexpr Milliseconds kServerGrace{1'000};
 constexpr Milliseconds kStepGrace{4'000};
-constexpr Milliseconds kStopLimit{9'500};
+constexpr Milliseconds kStopLimit{8'500};
 
 class SystemClock final : public ports::Clock {
  public:

@@ -1,6 +1,7 @@
 // Statements that cannot run in a transaction.
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <future>
 #include <stop_token>
 
@@ -144,6 +145,25 @@ TEST_F(ConcurrentlyTest, WaitsBeyondTheLockTimeoutAndNamesBlockersAtItsOwn) {
   EXPECT_EQ(error.failure.sqlstate, "57014");
   ASSERT_EQ(error.failure.blockers.size(), 1U);
   EXPECT_EQ(error.failure.blockers[0].pid, writer.pid());
+}
+
+TEST_F(ConcurrentlyTest, ABuildThatWaitsTellsOfItsBlockersOnce) {
+  auto writer = std::make_unique<OpenTransaction>(dsn_, "UPDATE app.users SET name = name WHERE id = 1");
+  std::promise<std::vector<core::Blocker>> told;
+  std::atomic<int> times = 0;
+  auto work = create_;
+  work.on_blocked = [&](const std::vector<core::Blocker>& blockers) {
+    if (++times == 1) told.set_value(blockers);
+  };
+  auto building = in_background(work);
+  auto blockers = told.get_future();
+  ASSERT_EQ(blockers.wait_for(std::chrono::seconds{20}), std::future_status::ready);
+  const auto seen = blockers.get();
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_EQ(seen[0].pid, writer->pid());
+  writer.reset();
+  expect_ok(building.get());
+  EXPECT_EQ(times, 1);
 }
 
 TEST_F(ConcurrentlyTest, ABackendKilledMidwayIsUnknownAndTheNextAttemptFinishesIt) {
