@@ -83,6 +83,7 @@ void SessionWatch::watch(const std::stop_token& ended) {
 void SessionWatch::tell(const std::vector<core::Blocker>& blockers) {
   if (!on_blocked_) return;
   std::vector<std::int64_t> pids;
+  pids.reserve(blockers.size());
   for (const auto& blocker : blockers) pids.push_back(blocker.pid);
   std::ranges::sort(pids);
   if (pids == told_) return;
