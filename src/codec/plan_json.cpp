@@ -25,16 +25,19 @@ core::FleetRequirement requirement_from(const json& in) {
           take<std::string>(in, "reason")};
 }
 
-json statement_to(const core::Statement& statement) {
-  json out{{"sql", statement.sql},
-           {"kind", statement.kind},
-           {"lock", to_string(statement.lock)},
-           {"transactional", statement.transactional},
-           {"destructive", statement.destructive}};
-  put(out, "tables", statement.tables);
-  put(out, "creates", statement.creates);
-  put(out, "index", statement.index);
-  return out;
+json touch_to(const core::Touch& touch) {
+  return {{"relation", touch.relation},      {"kind", to_string(touch.kind)},         {"lock", to_string(touch.lock)},
+          {"scans", to_string(touch.scans)}, {"rewrites", to_string(touch.rewrites)}, {"named", touch.named}};
+}
+
+core::Touch touch_from(const json& in) {
+  const auto text = [&](const char* key) -> const std::string& { return in.at(key).get_ref<const std::string&>(); };
+  return {.relation = text("relation"),
+          .lock = required(core::lock_mode_from(text("lock")), in.at("lock")),
+          .scans = required(core::answer_from(text("scans")), in.at("scans")),
+          .rewrites = required(core::answer_from(text("rewrites")), in.at("rewrites")),
+          .kind = required(core::touch_kind_from(text("kind")), in.at("kind")),
+          .named = in.at("named").get<bool>()};
 }
 
 core::Statement statement_from(const json& in) {
@@ -44,10 +47,35 @@ core::Statement statement_from(const json& in) {
   statement.lock = required(core::lock_mode_from(in.at("lock").get_ref<const std::string&>()), in.at("lock"));
   statement.transactional = in.at("transactional").get<bool>();
   statement.destructive = in.at("destructive").get<bool>();
-  statement.tables = take<std::vector<std::string>>(in, "tables");
+  statement.reversible = in.at("reversible").get<bool>();
+  if (in.contains("phase")) statement.phase = phase_of(in);
+  if (const auto estimate = in.find("estimate"); estimate != in.end())
+    statement.estimate =
+        core::Estimate{.rows = estimate->at("rows").get<std::int64_t>(), .time = take_ms(*estimate, "time_ms")};
+  statement.touches = list_from<core::Touch>(in, "touches", touch_from);
   statement.creates = take<std::vector<std::string>>(in, "creates");
   statement.index = take<std::string>(in, "index");
   return statement;
+}
+
+json safe_step_to(const core::SafeStep& step) {
+  json out{{to_string(step.form), step.text}};
+  if (step.phase) out["phase"] = to_string(*step.phase);
+  put(out, "note", step.note);
+  return out;
+}
+
+core::SafeStep safe_step_from(const json& in) {
+  core::SafeStep step;
+  if (in.contains("phase")) step.phase = phase_of(in);
+  step.note = take<std::string>(in, "note");
+  for (const auto& [key, value] : in.items()) {
+    const auto form = core::safe_form_from(key);
+    if (!form) continue;
+    step.form = *form;
+    step.text = value.get<std::string>();
+  }
+  return step;
 }
 
 core::Finding finding_from(const json& in) {
@@ -55,7 +83,13 @@ core::Finding finding_from(const json& in) {
   finding.rule = in.at("rule").get<std::string>();
   finding.severity = in.at("severity") == "error" ? core::Severity::error : core::Severity::warning;
   finding.message = in.at("message").get<std::string>();
-  finding.safe_form = take<std::string>(in, "safe_form");
+  const json subject = in.value("subject", json::object());
+  finding.subject = {.table = take<std::string>(subject, "table"),
+                     .column = take<std::string>(subject, "column"),
+                     .object = take<std::string>(subject, "object")};
+  finding.safe_form = list_from<core::SafeStep>(in, "safe_form", safe_step_from);
+  finding.takes = take<std::vector<std::string>>(in, "takes");
+  finding.sharper_with = take<std::string>(in, "sharper_with");
   finding.path = take<std::string>(in, "path");
   finding.line = take<int>(in, "line");
   finding.column = take<int>(in, "column");
@@ -95,8 +129,8 @@ json step_to(const core::Step& step) {
   put(out, "allow", step.allow);
   if (step.backfill) out["backfill"] = backfill_to(*step.backfill);
   if (step.statement_timeout) out["statement_timeout_ms"] = step.statement_timeout->count();
-  if (!step.statements.empty()) out["statements"] = list_to(step.statements, statement_to);
-  if (!step.undo.empty()) out["undo"] = list_to(step.undo, statement_to);
+  if (!step.statements.empty()) out["statements"] = list_to(step.statements, statement_to_json);
+  if (!step.undo.empty()) out["undo"] = list_to(step.undo, statement_to_json);
   if (!step.findings.empty()) out["findings"] = list_to(step.findings, finding_to_json);
   return out;
 }
@@ -121,9 +155,32 @@ core::Step step_from(const json& in) {
 
 }  // namespace
 
+json statement_to_json(const core::Statement& statement) {
+  json out{{"sql", statement.sql},
+           {"kind", statement.kind},
+           {"lock", to_string(statement.lock)},
+           {"transactional", statement.transactional},
+           {"destructive", statement.destructive},
+           {"reversible", statement.reversible}};
+  if (statement.phase) out["phase"] = to_string(*statement.phase);
+  if (statement.estimate)
+    out["estimate"] = {{"rows", statement.estimate->rows}, {"time_ms", statement.estimate->time.count()}};
+  if (!statement.touches.empty()) out["touches"] = list_to(statement.touches, touch_to);
+  put(out, "creates", statement.creates);
+  put(out, "index", statement.index);
+  return out;
+}
+
 json finding_to_json(const core::Finding& finding) {
   json out{{"rule", finding.rule}, {"severity", to_string(finding.severity)}, {"message", finding.message}};
-  put(out, "safe_form", finding.safe_form);
+  json subject = json::object();
+  put(subject, "table", finding.subject.table);
+  put(subject, "column", finding.subject.column);
+  put(subject, "object", finding.subject.object);
+  if (!subject.empty()) out["subject"] = std::move(subject);
+  if (!finding.safe_form.empty()) out["safe_form"] = list_to(finding.safe_form, safe_step_to);
+  put(out, "takes", finding.takes);
+  put(out, "sharper_with", finding.sharper_with);
   put(out, "path", finding.path);
   put(out, "line", finding.line);
   put(out, "column", finding.column);

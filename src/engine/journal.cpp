@@ -13,7 +13,7 @@ std::set<std::string> tables_of(const core::Plan& plan) {
   for (const auto& step : plan.steps) {
     if (step.backfill) tables.insert(step.backfill->table);
     for (const auto& statement : step.statements) {
-      tables.insert(statement.tables.begin(), statement.tables.end());
+      for (std::string& table : statement.tables()) tables.insert(std::move(table));
       tables.insert(statement.creates.begin(), statement.creates.end());
     }
   }

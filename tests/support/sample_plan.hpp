@@ -18,7 +18,7 @@ inline core::Step statement_step(std::string id, core::Phase phase, std::string 
   statement.sql = std::move(sql);
   statement.kind = "ALTER TABLE";
   statement.lock = core::LockMode::access_exclusive;
-  statement.tables = {"users"};
+  statement.touches = {{.relation = "users"}};
   step.statements.push_back(statement);
   if (undo.empty()) {
     step.no_undo = "nothing depends on it";

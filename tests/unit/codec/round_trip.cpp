@@ -58,17 +58,35 @@ Plan full_plan() {
   auto& step = plan.steps[test::kIndex];
   step.statement_timeout = Milliseconds{0};
   step.allow = {{"rule", "because"}};
-  step.findings = {{"rule", Severity::warning, "slow", "CREATE …", "/expand/1/sql", 1, 2, "because"},
-                   {"other", Severity::error, "bad", {}, {}, 0, 0, {}}};
+  step.findings = {
+      {.rule = "rule",
+       .severity = Severity::warning,
+       .message = "slow",
+       .subject = {.table = "users", .column = "a", .object = "i"},
+       .safe_form = {{.phase = {}, .form = SafeStep::Form::sql, .text = "CREATE …", .note = "alone"},
+                     {.phase = Phase::contract, .form = SafeStep::Form::set_not_null, .text = "users.a", .note = {}},
+                     {.phase = Phase::backfill, .form = SafeStep::Form::backfill, .text = "{}", .note = {}}},
+       .takes = {"view v"},
+       .sharper_with = "the column's type",
+       .path = "/expand/1/sql",
+       .line = 1,
+       .column = 2,
+       .allowed_because = "because"},
+      {.rule = "other", .message = "bad", .allowed_because = {}}};
   auto& statement = step.statements[0];
-  statement = {.sql = statement.sql,
-               .kind = "CREATE INDEX",
-               .lock = LockMode::share_update_exclusive,
-               .transactional = false,
-               .destructive = true,
-               .tables = {"users", "app.\"Order\""},
-               .creates = {"fresh"},
-               .index = "users_b"};
+  statement = {
+      .sql = statement.sql,
+      .kind = "CREATE INDEX",
+      .lock = LockMode::share_update_exclusive,
+      .transactional = false,
+      .destructive = true,
+      .reversible = false,
+      .phase = Phase::contract,
+      .estimate = core::Estimate{.rows = 7, .time = Milliseconds{12}},
+      .touches = {{.relation = "users", .lock = LockMode::share, .scans = Answer::yes, .rewrites = Answer::maybe},
+                  {.relation = "app.\"Order\"", .kind = Touch::Kind::index, .named = false}},
+      .creates = {"fresh"},
+      .index = "users_b"};
   plan.steps[test::kCopy].backfill->batch_rows = 500;
   plan.steps[test::kCopy].backfill->set = {{"z", "1"}, {"a", "2"}};
   plan.steps[test::kCheck].set_not_null = "users.b";

@@ -25,7 +25,7 @@ core::Plan other_plan(const std::string& name, const std::string& table) {
   plan.id = PlanId("main." + name);
   plan.hash = "sha256-" + std::string(64, 'b');
   plan.steps.push_back(test::statement_step("column", core::Phase::expand, "ALTER TABLE x ADD COLUMN c int", ""));
-  plan.steps.back().statements.front().tables = {table};
+  plan.steps.back().statements.front().touches = {{.relation = table}};
   return plan;
 }
 

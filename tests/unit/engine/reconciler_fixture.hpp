@@ -135,7 +135,7 @@ class ReconcilerTest : public ::testing::Test {
     second.id = PlanId("main.second");
     second.steps.resize(1);
     second.steps.front().id = StepId("other");
-    second.steps.front().statements.front().tables = {"orders"};
+    second.steps.front().statements.front().touches = {{.relation = "orders"}};
     ASSERT_TRUE(journal_.submit(second, "ann"));
     record(second.id, core::PhaseStarted{core::Phase::expand, false});
     start();
