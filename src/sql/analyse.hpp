@@ -1,27 +1,20 @@
 // Statements taken apart, for the rules to look at.
 #pragma once
 
-#include <string>
-#include <string_view>
-#include <vector>
-
-#include "diastole/base/result.hpp"
 #include "diastole/core/plan.hpp"
+#include "known.hpp"
 #include "parse.hpp"
 
 namespace diastole::sql {
 
 struct Analysed {
   ParsedStatement parsed;
-  core::Statement statement;
+  core::Statement statement;   // without phase: the rules decide that
   bool known = true;           // false: nobody can tell what it does
   bool surely_creates = true;  // false: IF NOT EXISTS, what it creates may be an old table with rows
 };
 
-// `sql` must outlive the result. invalid_argument as classify() says.
-[[nodiscard]] Result<std::vector<Analysed>> analyse(std::string_view sql);
-
-// Tables are the same when their names are, "public." being what an unqualified name most often means.
-[[nodiscard]] std::string_view table_key(std::string_view table);
+// Refers to the statement's tree. `known` is what is known before it.
+[[nodiscard]] Analysed analyse(const ParsedStatement& statement, const Known& known);
 
 }  // namespace diastole::sql

@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 
 #include "contains.hpp"
+#include "diastole/base/time.hpp"
 #include "diastole/sql/analysis.hpp"
 #include "lint.hpp"
 #include "text.hpp"
@@ -13,6 +15,8 @@ namespace {
 using core::Phase;
 using core::Plan;
 using core::Step;
+
+constexpr Milliseconds kLongEnough{3'600'000};
 
 std::unexpected<Error> at_path(Error error, std::string path) {
   error.path = std::move(path);
@@ -34,17 +38,6 @@ std::string pointer_token(std::string_view name) {
   return token;
 }
 
-void set_path(std::vector<core::Finding>& findings, const std::string& path) {
-  for (core::Finding& finding : findings) finding.path = path;
-}
-
-std::vector<core::Statement> take_statements(std::vector<Analysed>& analysed) {
-  std::vector<core::Statement> statements;
-  statements.reserve(analysed.size());
-  for (Analysed& one : analysed) statements.push_back(std::move(one.statement));
-  return statements;
-}
-
 // An allow with a reason lets a finding pass, except a structural one; one that lets nothing pass is a mistake worth
 // showing.
 void apply_allow(Step& step) {
@@ -63,27 +56,45 @@ void apply_allow(Step& step) {
   }
 }
 
-Result<void> complete_undo(Step& step) {
-  if (step.undo_sql.empty()) return {};
-  auto analysed = analyse(step.undo_sql);
-  if (!analysed) return at_path(std::move(analysed.error()), step.path + "/undo");
-  auto findings = lint_undo(step.undo_sql, *analysed);
-  set_path(findings, step.path + "/undo");
-  std::ranges::move(findings, std::back_inserter(step.findings));
-  step.undo = take_statements(*analysed);
-  return {};
+void add_findings(Step& step, std::vector<core::Finding> findings, std::string_view key) {
+  for (core::Finding& finding : findings) {
+    finding.path = fmt::format("{}/{}", step.path, key);
+    step.findings.push_back(std::move(finding));
+  }
 }
 
-Result<void> complete_statements(Step& step, NewTables& created) {
-  auto analysed = analyse(step.sql);
-  if (!analysed) return at_path(std::move(analysed.error()), step.path + "/sql");
-  step.findings = lint_statements(step.sql, *analysed, step.phase, created);
-  set_path(step.findings, step.path + "/sql");
-  step.statements = take_statements(*analysed);
-  return complete_undo(step);
+void complete_undo(Step& step, const PlanMemory& memory) {
+  if (step.undo_sql.empty()) return;
+  LintedText linted = lint_undo(step.undo_sql, memory.known.catalog());
+  add_findings(step, std::move(linted.findings), "undo");
+  step.undo = std::move(linted.statements);
 }
 
-Result<void> complete_backfill(Step& step) {
+// What waits for every older transaction should not be cut off by a timeout of the plan's.
+void check_timeout(Step& step) {
+  if (!step.statement_timeout || step.statement_timeout->count() == 0 || step.statement_timeout >= kLongEnough) return;
+  for (const core::Statement& statement : step.statements) {
+    if (statement.transactional || statement.index.empty()) continue;
+    core::Finding finding = make_finding(
+        kConcurrentUnderTimeout, kWarning,
+        {.object = statement.index, .kind = statement.kind, .name = format_duration(*step.statement_timeout)});
+    finding.path = step.path + "/statement_timeout";
+    step.findings.push_back(std::move(finding));
+  }
+}
+
+void complete_statements(Step& step, const AnalysisOptions& options, PlanMemory& memory) {
+  const std::size_t keys = memory.foreign_keys.size();
+  LintedText linted = lint_text(step.sql, step.phase, options, memory);
+  for (std::size_t i = keys; i < memory.foreign_keys.size(); ++i)
+    memory.foreign_keys[i].finding.path = step.path + "/sql";
+  add_findings(step, std::move(linted.findings), "sql");
+  step.statements = std::move(linted.statements);
+  check_timeout(step);
+  complete_undo(step, memory);
+}
+
+Result<void> complete_backfill(Step& step, const PlanMemory& memory) {
   core::Backfill& backfill = *step.backfill;
   const auto table = split_identifier(backfill.table, 2);
   if (!table) return at_path(table.error(), step.path + "/table");
@@ -111,7 +122,8 @@ Result<void> complete_backfill(Step& step) {
     if (auto valid = check_query(backfill.verify); !valid)
       return at_path(std::move(valid.error()), step.path + "/verify");
   }
-  return complete_undo(step);
+  complete_undo(step, memory);
+  return {};
 }
 
 // 32-bit FNV-1a: names that people see in \d should be the same for the same column, and short.
@@ -123,7 +135,7 @@ std::uint32_t short_hash(std::string_view text) {
 
 // SET NOT NULL trusts a valid CHECK and then does not scan (since PostgreSQL 12), so no step holds a strong lock for
 // long.
-Result<std::vector<Step>> set_not_null_steps(const Step& step) {
+Result<std::vector<Step>> set_not_null_steps(const Step& step, PlanMemory& memory) {
   const std::string path = step.path + "/set_not_null";
   auto parts = split_identifier(step.set_not_null, 3);
   if (!parts) return at_path(std::move(parts.error()), path);
@@ -164,10 +176,8 @@ Result<std::vector<Step>> set_not_null_steps(const Step& step) {
     one.undo_sql = part.undo;
     one.no_undo = part.no_undo;
     one.statement_timeout = step.statement_timeout;
-    auto statements = classify(one.sql);
-    if (!statements) return at_path(std::move(statements.error()), path);
-    one.statements = std::move(*statements);
-    if (auto undone = complete_undo(one); !undone) return std::unexpected(std::move(undone.error()));
+    one.statements = lint_text(one.sql, one.phase, {}, memory).statements;
+    complete_undo(one, memory);
     steps.push_back(std::move(one));
   }
   steps.front().allow = step.allow;
@@ -181,49 +191,56 @@ void warn_of_stale_copies(Plan& plan) {
     return std::ranges::any_of(plan.steps, [&](const Step& step) {
       return step.phase == Phase::contract &&
              std::ranges::any_of(step.statements, [&](const core::Statement& statement) {
-               return statement.destructive && contains(statement.tables, table);
+               return statement.destructive && contains(statement.tables(), table);
              });
     });
   };
   for (Step& step : plan.steps) {
     if (!step.backfill || !step.backfill->needs.empty() || !destroyed(step.backfill->table)) continue;
-    core::Finding finding;
-    finding.rule = "backfill-without-needs";
-    finding.severity = core::Severity::warning;
-    finding.message = fmt::format(
-        "contract destroys in {} what this backfill copies from: a value that old code writes after its row was copied "
-        "is lost",
-        step.backfill->table);
-    finding.safe_form = "needs: { <service>: \"<the first version that writes both forms>\" }";
+    core::Finding finding = make_finding(kBackfillWithoutNeeds, kWarning, {.table = step.backfill->table});
     finding.path = step.path;
     step.findings.push_back(std::move(finding));
   }
 }
 
+// Only at the end is it known that no step brings the index.
+void attach_open_foreign_keys(Plan& plan, const PlanMemory& memory) {
+  for (core::Finding& finding : open_foreign_keys(memory)) {
+    for (Step& step : plan.steps) {
+      if (finding.path != step.path + "/sql") continue;
+      step.findings.push_back(std::move(finding));
+      break;
+    }
+  }
+}
+
 }  // namespace
 
-Result<Plan> complete(Plan plan) {
+Result<Plan> complete(Plan plan, const core::CatalogSnapshot* catalog, const AnalysisOptions& options) {
   std::vector<Step> steps;
-  NewTables created;
+  PlanMemory memory(catalog);
   std::optional<Phase> phase;
   for (Step& step : plan.steps) {
-    // Once a phase is over, the tables it created may hold rows and serve code.
-    if (phase != step.phase) created.clear();
+    if (phase && phase != step.phase) memory.known.phase_over();
     phase = step.phase;
     if (!step.set_not_null.empty()) {
-      auto recipe = set_not_null_steps(step);
+      auto recipe = set_not_null_steps(step, memory);
       if (!recipe) return std::unexpected(std::move(recipe.error()));
-      apply_allow(recipe->front());
       std::ranges::move(*recipe, std::back_inserter(steps));
       continue;
     }
-    auto completed = step.backfill ? complete_backfill(step) : complete_statements(step, created);
-    if (!completed) return std::unexpected(std::move(completed.error()));
-    apply_allow(step);
+    if (step.backfill) {
+      if (auto completed = complete_backfill(step, memory); !completed)
+        return std::unexpected(std::move(completed.error()));
+    } else {
+      complete_statements(step, options, memory);
+    }
     steps.push_back(std::move(step));
   }
   plan.steps = std::move(steps);
   warn_of_stale_copies(plan);
+  attach_open_foreign_keys(plan, memory);
+  for (Step& step : plan.steps) apply_allow(step);
   return plan;
 }
 

@@ -2,59 +2,76 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "contains.hpp"
-#include "diastole/core/plan.hpp"
+#include "known.hpp"
 
 namespace diastole::sql {
 
+// How far down a statement on a relation reaches, where its partitions and heirs are known.
+enum class Reach {
+  itself,
+  partitions,  // a partitioned table's; heirs of a plain table are left alone
+  family,
+};
+
 class Effects {
  public:
-  core::Statement statement;  // tables, creates and lock are filled at the end, from what was touched
-  bool known = true;          // false: nobody can tell what it does
+  explicit Effects(const Known& known) : known_(known) {}
 
-  void touch(std::string relation, core::LockMode lock) {
-    const auto found = std::ranges::find(touched_, relation, &Touch::first);
-    if (found == touched_.end()) {
-      touched_.emplace_back(std::move(relation), lock);
-    } else {
-      found->second = std::max(found->second, lock);
-    }
+  core::Statement statement;       // touches, creates and lock are filled at the end, from what was touched
+  bool known = true;               // false: nobody can tell what it does
+  bool may_miss = false;           // IF EXISTS: what is not there is no error
+  std::optional<bool> reversible;  // where it is not simply the opposite of destructive
+
+  // A relation that is there, by its name in the statement. Touched more than once, the strongest holds.
+  core::Touch& touch(std::string relation, core::LockMode lock);
+  core::Touch& touch(Node relation, core::LockMode lock) { return touch(relation_name(relation), lock); }
+  // One that the statement does not name, but the catalog says is touched along with what it names.
+  core::Touch& touch_too(const core::RelationName& relation, core::LockMode lock);
+
+  // What it does to the rows of one of them: nothing, where the catalog says that it has none of its own.
+  static void mark(core::Touch& touched, const core::CatalogRelation* present, core::Answer scans,
+                   core::Answer rewrites = core::Answer::no);
+  // The relation, unless it says ONLY with its kin; visitor(touch, the relation in the catalog or null).
+  template <typename Visitor>
+  void touch_each(Node relation, core::LockMode lock, Reach reach, Visitor&& visitor) {
+    const core::CatalogRelation* present = known_.relation(relation);
+    visitor(touch(relation, lock), present);
+    if (present == nullptr || !relation.flag("inh")) return;
+    for (const auto* child : below(*present, reach)) visitor(touch_too(child->name, lock), child);
   }
-  void create(std::string relation) {
-    if (!contains(created_, relation)) created_.push_back(std::move(relation));
+  void touch_family(Node relation, core::LockMode lock, core::Answer scans = core::Answer::no,
+                    core::Answer rewrites = core::Answer::no, Reach reach = Reach::family) {
+    touch_each(relation, lock, reach, [&](core::Touch& touched, const core::CatalogRelation* present) {
+      mark(touched, present, scans, rewrites);
+    });
   }
-  // The name stands where a relation could, but is no table.
+  // One that is not named, with its kin.
+  void touch_family_too(const core::RelationName& relation, core::LockMode lock, core::Answer scans = core::Answer::no,
+                        Reach reach = Reach::family);
+  // By the catalog, without itself.
+  [[nodiscard]] std::vector<const core::CatalogRelation*> below(const core::CatalogRelation& relation,
+                                                                Reach reach) const;
+
+  void create(std::string relation);
+  // The name stands where a relation could, but is none.
   void unlist(std::string name) { unlisted_.push_back(std::move(name)); }
   // A lock on something that is not listed.
   void lock_at_least(core::LockMode lock) { unlisted_lock_ = std::max(unlisted_lock_, lock); }
   // Nobody can tell what it does: assume the worst.
-  void unknown() {
-    known = false;
-    statement.destructive = true;
-    lock_at_least(core::LockMode::access_exclusive);
-  }
+  void unknown();
 
-  // `created_before` are tables that the same SQL has created earlier.
-  void finish(const std::vector<std::string>& created_before) {
-    statement.creates = created_;
-    statement.lock = unlisted_lock_;
-    for (const auto& [relation, lock] : touched_) {
-      const bool existing =
-          !contains(created_, relation) && !contains(created_before, relation) && !contains(unlisted_, relation);
-      if (!existing) continue;
-      statement.tables.push_back(relation);
-      statement.lock = std::max(statement.lock, lock);
-    }
-  }
+  // What the statements before have created is nothing that existed.
+  void finish();
 
  private:
-  using Touch = std::pair<std::string, core::LockMode>;
-  std::vector<Touch> touched_;
+  const Known& known_;
+  std::vector<core::Touch> touched_;
   std::vector<std::string> created_;
   std::vector<std::string> unlisted_;
   core::LockMode unlisted_lock_ = core::LockMode::none;

@@ -17,17 +17,17 @@ std::unexpected<Error> not_a_query(std::string_view why) {
   return fail(ErrorCode::invalid_argument, "one SELECT is expected: " + std::string(why));
 }
 
-bool has_object(const Json& tree, std::string_view wanted) {
+bool has_object(Node tree, std::string_view wanted) {
   bool found = false;
-  visit_objects(tree, [&](std::string_view key, const Json&) { found |= key == wanted; });
+  visit_objects(tree, [&](std::string_view key, Node) { found |= key == wanted; });
   return found;
 }
 
 // SELECT <expression> and nothing besides.
-bool bare_select(const Json& body) {
+bool bare_select(Node body) {
   constexpr auto kFields = std::to_array<std::string_view>({"targetList", "limitOption", "op"});
-  for (const auto& [name, value] : body.get_ref<const Json::object_t&>()) {
-    if (!contains(kFields, name)) return false;
+  for (const auto field : body.fields()) {
+    if (!contains(kFields, field.key)) return false;
   }
   return true;
 }
@@ -36,16 +36,16 @@ bool bare_select(const Json& body) {
 
 Result<void> check_expression(std::string_view expression) {
   const auto bare = parse(expression, "SELECT ");
-  if (!bare) return std::unexpected(bare.error());
-  if (bare->size() != 1) return not_an_expression("this is more than one statement");
-  const ParsedStatement& statement = bare->front();
-  const Json& targets = field(statement.body, "targetList");
+  if (!bare) return std::unexpected(bare.error().as_error());
+  if (bare->statements.size() != 1) return not_an_expression("this is more than one statement");
+  const ParsedStatement& statement = bare->statements.front();
+  Node targets = statement.body["targetList"];
   if (statement.tag != "SelectStmt" || !bare_select(statement.body)) return not_an_expression("this is more than that");
   if (targets.size() != 1) return not_an_expression(targets.empty() ? "this is empty" : "these are several");
-  const Json& target = open_node(targets.front()).second;
-  if (target.contains("name")) return not_an_expression("it cannot have a name");
-  const Json& fields = field(open_node(field(target, "val")).second, "fields");
-  if (fields.is_array() && open_node(fields.back()).first == "A_Star") return not_an_expression("* stands for several");
+  Node target = targets.front().body();
+  if (target["name"]) return not_an_expression("it cannot have a name");
+  Node fields = target["val"].body()["fields"];
+  if (fields.is_array() && fields.back().tag() == "A_Star") return not_an_expression("* stands for several");
   if (has_object(statement.body, "ParamRef")) return not_an_expression("parameters such as $1 have no value here");
   // In parentheses a semicolon or an open comment at its end shows.
   if (!parse(expression, "SELECT (", ")")) return not_an_expression("no semicolon and no -- comment may end it");
@@ -54,9 +54,10 @@ Result<void> check_expression(std::string_view expression) {
 
 Result<void> check_query(std::string_view query) {
   const auto parsed = parse(query);
-  if (!parsed) return std::unexpected(parsed.error());
-  if (parsed->size() != 1) return not_a_query(parsed->empty() ? "this is empty" : "these are several statements");
-  const ParsedStatement& statement = parsed->front();
+  if (!parsed) return std::unexpected(parsed.error().as_error());
+  if (parsed->statements.size() != 1)
+    return not_a_query(parsed->statements.empty() ? "this is empty" : "these are several statements");
+  const ParsedStatement& statement = parsed->statements.front();
   if (statement.tag != "SelectStmt") return not_a_query("this is another statement");
   constexpr auto kRefused = std::to_array<std::pair<std::string_view, std::string_view>>({
       {"intoClause", "it cannot create a table"},

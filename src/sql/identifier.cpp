@@ -77,7 +77,7 @@ Result<std::string> take_part(std::string_view text, std::size_t& at) {
 }  // namespace
 
 Result<std::vector<std::string>> split_identifier(std::string_view text, std::size_t max_parts) {
-  if (auto valid = check_text(text); !valid) return std::unexpected(std::move(valid.error()));
+  if (auto valid = check_text(text); !valid) return std::unexpected(valid.error().as_error());
   std::vector<std::string> parts;
   for (std::size_t at = 0;; ++at) {
     auto part = take_part(text, at);

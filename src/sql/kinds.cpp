@@ -9,20 +9,16 @@ namespace diastole::sql {
 namespace {
 
 using enum core::LockMode;
+using enum Reach;
 
 // Sorted by nothing but sense: tables and their contents first. What is not here is unknown, and so refused.
 constexpr auto kStatementKinds = std::to_array<StatementKind>({
     // tables
     {.tag = "CreateStmt", .command = "CREATE TABLE", .role = Role::creates, .refine = refine::create_table},
-    {.tag = "CreateTableAsStmt", .command = "", .refine = refine::create_table_as},
+    {.tag = "CreateTableAsStmt", .command = "", .queries = true, .refine = refine::create_table_as},
     {.tag = "CreateForeignTableStmt", .command = "CREATE FOREIGN TABLE", .refine = refine::create_foreign_table},
     {.tag = "AlterTableStmt", .command = "", .refine = refine::alter_table},
-    {.tag = "TruncateStmt",
-     .command = "TRUNCATE TABLE",
-     .lock = access_exclusive,
-     .role = Role::touches,
-     .subject = "relations",
-     .destructive = true},
+    {.tag = "TruncateStmt", .command = "TRUNCATE TABLE", .destructive = true, .refine = refine::truncate},
     {.tag = "LockStmt", .command = "LOCK TABLE", .refine = refine::lock_table},
     {.tag = "ClusterStmt",
      .command = "CLUSTER",
@@ -50,14 +46,10 @@ constexpr auto kStatementKinds = std::to_array<StatementKind>({
      .subject = "relations"},
     {.tag = "AlterStatsStmt", .command = "ALTER STATISTICS"},
     // views
-    {.tag = "ViewStmt",
-     .command = "CREATE VIEW",
-     .role = Role::creates,
-     .subject = "view",
-     .refine = refine::create_view},
+    {.tag = "ViewStmt", .command = "CREATE VIEW", .refine = refine::create_view},
     {.tag = "RefreshMatViewStmt", .command = "REFRESH MATERIALIZED VIEW", .refine = refine::refresh},
     // what hangs on tables
-    {.tag = "CreateTrigStmt", .command = "CREATE TRIGGER", .lock = share_row_exclusive, .role = Role::touches},
+    {.tag = "CreateTrigStmt", .command = "CREATE TRIGGER", .refine = refine::create_trigger},
     {.tag = "RuleStmt", .command = "CREATE RULE", .lock = access_exclusive, .role = Role::touches},
     {.tag = "CreatePolicyStmt",
      .command = "CREATE POLICY",
@@ -72,8 +64,8 @@ constexpr auto kStatementKinds = std::to_array<StatementKind>({
     {.tag = "CreatePublicationStmt", .command = "CREATE PUBLICATION", .refine = refine::change_publication},
     {.tag = "AlterPublicationStmt", .command = "ALTER PUBLICATION", .refine = refine::change_publication},
     // functions, types, sequences, schemas
-    {.tag = "CreateFunctionStmt", .command = "CREATE FUNCTION"},
-    {.tag = "AlterFunctionStmt", .command = "ALTER FUNCTION"},
+    {.tag = "CreateFunctionStmt", .command = "", .refine = refine::create_function},
+    {.tag = "AlterFunctionStmt", .command = "", .refine = refine::alter_function},
     {.tag = "CompositeTypeStmt", .command = "CREATE TYPE", .role = Role::unlisted, .subject = "typevar"},
     {.tag = "CreateEnumStmt", .command = "CREATE TYPE"},
     {.tag = "CreateRangeStmt", .command = "CREATE TYPE"},
@@ -89,7 +81,7 @@ constexpr auto kStatementKinds = std::to_array<StatementKind>({
     {.tag = "AlterSeqStmt",
      .command = "ALTER SEQUENCE",
      .lock = share_row_exclusive,
-     .role = Role::unlisted,
+     .role = Role::sequence,
      .subject = "sequence",
      .refine = refine::alter_sequence},
     {.tag = "CreateSchemaStmt", .command = "CREATE SCHEMA", .refine = refine::create_schema},
@@ -114,15 +106,18 @@ constexpr auto kStatementKinds = std::to_array<StatementKind>({
      .transactional = false},
     {.tag = "CreateTableSpaceStmt", .command = "CREATE TABLESPACE", .transactional = false},
     {.tag = "DropTableSpaceStmt", .command = "DROP TABLESPACE", .destructive = true, .transactional = false},
-    {.tag = "CreateSubscriptionStmt", .command = "CREATE SUBSCRIPTION", .transactional = false},
+    {.tag = "CreateSubscriptionStmt",
+     .command = "CREATE SUBSCRIPTION",
+     .transactional = false,
+     .refine = refine::create_subscription},
     {.tag = "DropSubscriptionStmt", .command = "DROP SUBSCRIPTION", .destructive = true, .transactional = false},
     {.tag = "AlterSystemStmt", .command = "ALTER SYSTEM", .transactional = false},
     // rows
-    {.tag = "SelectStmt", .command = "SELECT", .refine = refine::select},
-    {.tag = "InsertStmt", .command = "INSERT", .refine = refine::insert},
-    {.tag = "UpdateStmt", .command = "UPDATE", .destructive = true},
-    {.tag = "DeleteStmt", .command = "DELETE", .destructive = true},
-    {.tag = "MergeStmt", .command = "MERGE", .refine = refine::merge},
+    {.tag = "SelectStmt", .command = "SELECT", .queries = true, .refine = refine::select},
+    {.tag = "InsertStmt", .command = "INSERT", .queries = true, .refine = refine::insert},
+    {.tag = "UpdateStmt", .command = "UPDATE", .destructive = true, .queries = true},
+    {.tag = "DeleteStmt", .command = "DELETE", .destructive = true, .queries = true},
+    {.tag = "MergeStmt", .command = "MERGE", .queries = true, .refine = refine::merge},
     // the session
     {.tag = "VariableSetStmt", .command = "", .refine = refine::set},
     {.tag = "ConstraintsSetStmt", .command = "SET CONSTRAINTS"},
@@ -138,8 +133,8 @@ constexpr auto kObjectKinds = std::to_array<ObjectKind>({
     {"OBJECT_VIEW", "VIEW", Naming::relation, access_exclusive, access_exclusive, true},
     {"OBJECT_MATVIEW", "MATERIALIZED VIEW", Naming::relation, access_exclusive, access_exclusive, true},
     {"OBJECT_FOREIGN_TABLE", "FOREIGN TABLE", Naming::relation, access_exclusive, access_exclusive, true},
-    {"OBJECT_INDEX", "INDEX", Naming::unlisted, access_exclusive, share_update_exclusive, false},
-    {"OBJECT_SEQUENCE", "SEQUENCE", Naming::unlisted, access_exclusive, access_exclusive, true},
+    {"OBJECT_INDEX", "INDEX", Naming::index, access_exclusive, share_update_exclusive, false},
+    {"OBJECT_SEQUENCE", "SEQUENCE", Naming::sequence, access_exclusive, access_exclusive, true},
     {"OBJECT_STATISTIC_EXT", "STATISTICS", Naming::other, share_update_exclusive, none, false},
     {"OBJECT_COLUMN", "TABLE", Naming::member, access_exclusive, access_exclusive, true},
     {"OBJECT_TABCONSTRAINT", "TABLE", Naming::member, access_exclusive, access_exclusive, false},
@@ -175,24 +170,25 @@ constexpr auto kObjectKinds = std::to_array<ObjectKind>({
     {"OBJECT_TSTEMPLATE", "TEXT SEARCH TEMPLATE", Naming::other, none, none, true},
 });
 
-// AlterTableGetLockLevel() of PostgreSQL 15. A foreign key takes SHARE ROW EXCLUSIVE instead, see refine::alter_table.
+// AlterTableGetLockLevel() of PostgreSQL 15. What reaches further than its row says, or takes another lock, has a
+// function of its own in refine_alter_table.cpp.
 constexpr auto kAlterKinds = std::to_array<AlterKind>({
     {"AT_AddColumn"},
-    {"AT_ColumnDefault"},
-    {"AT_DropNotNull"},
+    {"AT_ColumnDefault", access_exclusive, family},
+    {"AT_DropNotNull", access_exclusive, family},
     {"AT_SetNotNull"},
-    {"AT_DropExpression"},
-    {"AT_SetStatistics", share_update_exclusive},
+    {"AT_DropExpression", access_exclusive, family},
+    {"AT_SetStatistics", share_update_exclusive, family},
     {"AT_SetOptions", share_update_exclusive},
     {"AT_ResetOptions", share_update_exclusive},
-    {"AT_SetStorage"},
+    {"AT_SetStorage", access_exclusive, family},
     {"AT_SetCompression"},
-    {"AT_DropColumn", access_exclusive, true},
+    {"AT_DropColumn", access_exclusive, itself, true},
     {"AT_AddConstraint"},
-    {"AT_AlterConstraint"},
+    {"AT_AlterConstraint", access_exclusive, partitions},
     {"AT_ValidateConstraint", share_update_exclusive},
     {"AT_DropConstraint"},
-    {"AT_AlterColumnType", access_exclusive, true},
+    {"AT_AlterColumnType", access_exclusive, itself, true},
     {"AT_AlterColumnGenericOptions"},
     {"AT_GenericOptions"},
     {"AT_ChangeOwner"},

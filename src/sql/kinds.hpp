@@ -6,18 +6,18 @@
 #include <string_view>
 
 #include "diastole/core/plan.hpp"
+#include "effects.hpp"
 #include "parse.hpp"
 
 namespace diastole::sql {
-
-class Effects;
 
 // What the relation in a statement's `subject` field is to it.
 enum class Role {
   none,      // it has no such field
   touches,   // an existing table, or several, locked as the row says
   creates,   // a new one
-  unlisted,  // an index, a sequence or a composite type: its lock counts, but it is no table
+  sequence,  // one that is there
+  unlisted,  // a composite type, or a new sequence
 };
 
 struct StatementKind {
@@ -28,8 +28,9 @@ struct StatementKind {
   const char* subject = "relation";
   bool destructive = false;
   bool transactional = true;
-  bool opens = true;                                             // the relations it names, if only to read them
-  void (*refine)(const Json& body, Effects& effects) = nullptr;  // what the row cannot say
+  bool opens = true;     // the relations it names, if only to look at their definitions
+  bool queries = false;  // reads or writes their rows
+  void (*refine)(Node body, const Known& known, Effects& effects) = nullptr;  // what the row cannot say
 };
 [[nodiscard]] const StatementKind* find_statement_kind(std::string_view tag);
 
@@ -37,8 +38,9 @@ struct StatementKind {
 enum class Naming {
   relation,  // a table, view or materialised view
   member,    // of a table: the table's name and one part more
-  unlisted,  // an index or a sequence
-  other,     // no relation at all
+  index,
+  sequence,
+  other,  // no relation at all
 };
 
 struct ObjectKind {
@@ -54,6 +56,7 @@ struct ObjectKind {
 struct AlterKind {
   std::string_view subtype;  // libpg_query's AlterTableType
   core::LockMode lock = core::LockMode::access_exclusive;
+  Reach reach = Reach::itself;
   bool destructive = false;
 };
 [[nodiscard]] const AlterKind* find_alter_kind(std::string_view subtype);

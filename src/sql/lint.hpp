@@ -1,19 +1,111 @@
-// Finds where the rules are broken.
+// Finds where the rules are broken: one function a kind of statement, spread over lint_*.cpp by subject.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "analyse.hpp"
 #include "diastole/core/plan.hpp"
+#include "diastole/sql/analysis.hpp"
 #include "reporter.hpp"
 
 namespace diastole::sql {
 
-// The rules of `phase`. Tables that the statements create join `created` for those that follow.
-[[nodiscard]] std::vector<core::Finding> lint_statements(std::string_view sql, const std::vector<Analysed>& statements,
-                                                         core::Phase phase, NewTables& created);
-// Only the structural rules, which hold for an undo as well.
-[[nodiscard]] std::vector<core::Finding> lint_undo(std::string_view sql, const std::vector<Analysed>& statements);
+// What the rules remember from one statement to the next, of a whole plan.
+struct PlanMemory {
+  explicit PlanMemory(const core::CatalogSnapshot* catalog) : known(catalog) {}
+
+  // A foreign key whose index may come later.
+  struct ForeignKey {
+    std::string table;
+    std::vector<std::string> columns;
+    core::Finding finding;  // what to say if it does not
+  };
+  struct DroppedIndex {
+    std::string name;
+    std::string table;
+    std::vector<std::string> columns;
+    std::string statement;
+  };
+
+  Known known;
+  std::vector<ForeignKey> foreign_keys;
+  std::vector<DroppedIndex> dropped_indexes;
+};
+
+struct LintedText {
+  std::vector<core::Statement> statements;  // with their phases; none where the text does not parse
+  std::vector<core::Finding> findings;      // without path
+};
+
+// Analyses one text with the rules of `phase`, and takes in what it changes. A text that does not parse, or holds no
+// statement, is a finding.
+[[nodiscard]] LintedText lint_text(std::string_view sql, core::Phase phase, const AnalysisOptions& options,
+                                   PlanMemory& memory);
+// Only the structural rules, which hold for an undo as well. It changes nothing that a later step could meet.
+[[nodiscard]] LintedText lint_undo(std::string_view sql, const core::CatalogSnapshot* catalog);
+// The foreign keys that no index came for.
+[[nodiscard]] std::vector<core::Finding> open_foreign_keys(const PlanMemory& memory);
+
+// What a statement's rules have at hand.
+struct Lint {
+  const Analysed& statement;
+  Reporter& reporter;
+  PlanMemory& memory;
+
+  [[nodiscard]] Node body() const { return statement.parsed.body; }
+  [[nodiscard]] std::string_view text() const { return statement.parsed.text; }
+  [[nodiscard]] const Known& known() const { return memory.known; }
+  // A lock on it, however long, hurts nobody.
+  [[nodiscard]] bool idle(std::string_view table) const {
+    return memory.known.is_new(table) || memory.known.is_small(table);
+  }
+};
+
+void lint_alter_table(const Lint& lint);
+void lint_create_table(const Lint& lint);
+// A column's type, in CREATE TABLE and ADD COLUMN. `key`: the table's primary key has it.
+void lint_column(const Lint& lint, const std::string& table, Node column, bool key = false);
+// A foreign key, as a table's constraint or a column's (whose names are then given).
+void lint_foreign_key(const Lint& lint, const std::string& table, Node constraint,
+                      const std::vector<std::string>& columns);
+void lint_index(const Lint& lint);
+void lint_drop_index(const Lint& lint);
+void lint_reindex(const Lint& lint);
+void lint_drop(const Lint& lint);
+void lint_rename(const Lint& lint);
+void lint_set_schema(const Lint& lint);
+void lint_truncate(const Lint& lint);
+void lint_grant(const Lint& lint);
+void lint_enum(const Lint& lint);
+void lint_create_enum(const Lint& lint);
+void lint_domain(const Lint& lint);
+void lint_create_domain(const Lint& lint);
+void lint_refresh(const Lint& lint);
+void lint_vacuum(const Lint& lint);
+void lint_drop_owned(const Lint& lint);
+void lint_query(const Lint& lint);
+// Rules on several statements of one step: `before` are those that run earlier in its transaction.
+void lint_together(const Lint& lint, const std::vector<Analysed>& before);
+
+// What depends on a relation, or on one of its columns where it is given.
+struct Dependents {
+  std::vector<std::string> blocking;  // PostgreSQL refuses to drop it before them
+  std::vector<std::string> along;     // goes with it, or breaks
+};
+[[nodiscard]] Dependents dependents_of(const core::CatalogRelation& relation, std::string_view column);
+// Reports them for a drop in contract, or behind a CASCADE.
+void lint_dependents(const Lint& lint, const core::CatalogRelation& relation, std::string_view column, bool cascade);
+
+// Of a list of String nodes: unquoted, and as SQL.
+[[nodiscard]] std::vector<std::string> names_in(Node strings);
+[[nodiscard]] std::string join_names(const std::vector<std::string>& names);
+// `name` as SQL, or `otherwise` where it is empty.
+[[nodiscard]] std::string name_or(std::string_view name, std::string_view otherwise);
+// What SQL text stands for an expression: from its first byte to the end of the clause, as far as that can be told;
+// "<expression>" otherwise.
+[[nodiscard]] std::string expression_text(const Lint& lint, Node expression);
 
 }  // namespace diastole::sql

@@ -1,217 +1,371 @@
+// Rules on ALTER TABLE's subcommands.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 
+#include "column_def.hpp"
 #include "contains.hpp"
-#include "diastole/sql/analysis.hpp"
-#include "reporter.hpp"
+#include "lint.hpp"
+#include "type_change.hpp"
 
 namespace diastole::sql {
 namespace {
 
-constexpr auto kSerialTypes =
-    std::to_array<std::string_view>({"serial", "serial2", "serial4", "serial8", "bigserial", "smallserial"});
+using core::Answer;
 
-// Functions that PostgreSQL declares stable or immutable: as a default they are computed once, when the column is
-// added. What is not here may be volatile, and a text alone cannot tell.
-constexpr auto kSteadyFunctions = std::to_array<std::string_view>({
-    "now",
-    "transaction_timestamp",
-    "statement_timestamp",
-    "current_setting",
-    "current_database",
-    "current_schema",
-    "to_timestamp",
-    "to_date",
-    "to_char",
-    "to_number",
-    "make_date",
-    "make_interval",
-    "make_time",
-    "make_timestamp",
-    "make_timestamptz",
-    "date_trunc",
-    "date_part",
-    "timezone",
-    "age",
-    "lower",
-    "upper",
-    "initcap",
-    "md5",
-    "concat",
-    "repeat",
-    "replace",
-    "length",
-    "abs",
-    "round",
-    "floor",
-    "ceil",
-    "jsonb_build_object",
-    "jsonb_build_array",
-    "json_build_object",
-    "json_build_array",
-    "to_json",
-    "to_jsonb",
-    "array_fill",
-    "decode",
-    "encode",
-    "set_byte",
-    "point",
-});
-
-struct SubcommandRule {
-  std::string_view subtype;
-  const Rule* rule;
-};
-// Subcommands that break a rule whatever their arguments.
-constexpr auto kSubcommandRules = std::to_array<SubcommandRule>({
-    {"AT_DropColumn", &kBanDropColumn},
-    {"AT_SetNotNull", &kAddingNotNullable},
-    {"AT_AlterColumnType", &kChangingColumnType},
-    {"AT_SetTableSpace", &kTableRewrite},
-    {"AT_SetAccessMethod", &kTableRewrite},
-    {"AT_SetLogged", &kTableRewrite},
-    {"AT_SetUnLogged", &kTableRewrite},
-});
-
-std::string join_strings(const Json& strings) {
-  std::vector<std::string> names;
-  for (const Json& node : strings) names.push_back(quote_identifier(text_field(open_node(node).second, "sval")));
-  return fmt::format("{}", fmt::join(names, ", "));
-}
-
-std::string name_or(std::string_view name, std::string_view otherwise) {
-  return name.empty() ? std::string(otherwise) : quote_identifier(name);
-}
-
-bool computed_per_row(const Json& expression) {
-  bool volatile_call = false;
-  visit_objects(expression, [&](std::string_view key, const Json& node) {
-    if (key != "FuncCall") return;
-    const Json& name = field(node, "funcname");
-    const std::string_view last =
-        name.is_array() ? text_field(open_node(name.back()).second, "sval") : std::string_view{};
-    if (!contains(kSteadyFunctions, last)) volatile_call = true;
-  });
-  return volatile_call;
-}
-
-// What a column definition says about its rows.
-struct ColumnTraits {
-  bool not_null = false;
-  bool has_default = false;  // other than NULL
-  bool volatile_default = false;
-  bool numbered = false;  // serial or identity
-  bool generated = false;
-};
-
-ColumnTraits column_traits(const Json& column) {
-  ColumnTraits traits;
-  const Json& type = field(field(column, "typeName"), "names");
-  traits.numbered = type.is_array() && contains(kSerialTypes, text_field(open_node(type.back()).second, "sval"));
-  for (const Json& node : field(column, "constraints")) {
-    const Json& constraint = open_node(node).second;
-    const std::string_view kind = text_field(constraint, "contype");
-    const Json& expression = field(constraint, "raw_expr");
-    if (kind == "CONSTR_NOTNULL" || kind == "CONSTR_PRIMARY") traits.not_null = true;
-    if (kind == "CONSTR_IDENTITY") traits.numbered = true;
-    if (kind == "CONSTR_GENERATED") traits.generated = true;
-    if (kind == "CONSTR_DEFAULT") {
-      traits.has_default = !flag_field(open_node(expression).second, "isnull");
-      traits.volatile_default = computed_per_row(expression);
-    }
-  }
-  return traits;
-}
+constexpr auto kRewriting =
+    std::to_array<std::string_view>({"AT_SetTableSpace", "AT_SetAccessMethod", "AT_SetLogged", "AT_SetUnLogged"});
 
 class TableRules {
  public:
-  TableRules(const Analysed& statement, Reporter& reporter)
-      : statement_(statement), reporter_(reporter), table_(relation_name(field(statement.parsed.body, "relation"))) {}
+  explicit TableRules(const Lint& lint)
+      : lint_(lint),
+        reporter_(lint.reporter),
+        known_(lint.known()),
+        table_(relation_name(lint.body()["relation"])),
+        idle_(lint.idle(table_)) {}
 
-  void check(const Json& command) {
-    const std::string_view subtype = text_field(command, "subtype");
-    const Json& definition = field(command, "def");
-    const std::string column = name_or(text_field(command, "name"), "");
-    const auto rule = std::ranges::find(kSubcommandRules, subtype, &SubcommandRule::subtype);
-    if (rule != kSubcommandRules.end()) reporter_.report(*rule->rule, {.table = table_, .column = column});
-    if (text_field(command, "behavior") == "DROP_CASCADE") reporter_.report(kDropCascade, {});
-    if (subtype == "AT_AddColumn") add_column(open_node(definition).second);
-    if (subtype == "AT_AddConstraint") add_constraint(open_node(definition).second);
-    if (subtype == "AT_DetachPartition") detach(open_node(definition).second);
+  void check(Node command) {
+    const std::string_view subtype = command.text("subtype");
+    const Node definition = command["def"].body();
+    name_ = command.text("name");
+    if (subtype == "AT_DropColumn") drop_column(command);
+    if (subtype == "AT_SetNotNull") set_not_null();
+    if (subtype == "AT_DropNotNull") drop_not_null();
+    if (subtype == "AT_AlterColumnType") change_type(definition);
+    if (subtype == "AT_ColumnDefault" || subtype == "AT_DropIdentity") change_default(command);
+    if (subtype == "AT_AddColumn") add_column(command, definition);
+    if (subtype == "AT_AddConstraint") add_constraint(definition);
+    if (subtype == "AT_DropConstraint") drop_constraint(command);
+    if (subtype == "AT_DetachPartition") detach(definition);
+    if (subtype == "AT_AttachPartition") attach(definition["name"]);
+    if (subtype == "AT_EnableRowSecurity" || subtype == "AT_ForceRowSecurity") reporter_.report(kRowSecurity, blanks());
+    if (contains(kRewriting, subtype) && !idle_ && lint_.body().text("objtype") != "OBJECT_INDEX")
+      reporter_.report(kTableRewrite, blanks());
   }
-
-  [[nodiscard]] bool on_new_table() const { return reporter_.is_new(table_); }
 
  private:
-  void add_column(const Json& column) {
-    if (text_field(statement_.parsed.body, "objtype") == "OBJECT_TYPE") return;
-    const Blanks blanks{.table = table_, .column = quote_identifier(text_field(column, "colname"))};
-    const ColumnTraits traits = column_traits(column);
-    if (traits.numbered) {
-      reporter_.report(kSerialField, blanks);
-    } else if (traits.generated) {
-      reporter_.report(kGeneratedField, blanks);
-    } else if (traits.volatile_default) {
-      reporter_.report(kVolatileDefault, blanks);
-    } else if (traits.not_null && !traits.has_default) {
-      reporter_.report(kAddingRequired, blanks);
+  [[nodiscard]] Blanks blanks() const {
+    return {.table = table_, .column = name_or(name_, ""), .statement = std::string(lint_.text())};
+  }
+  [[nodiscard]] bool known_to_old_code() const { return !known_.is_new_column(table_, name_); }
+  // Old code writes them all.
+  [[nodiscard]] bool all_new(const std::vector<std::string>& columns) const {
+    return !columns.empty() && std::ranges::all_of(columns, [&](const std::string& column) {
+      return known_.is_new_column(table_, column);
+    });
+  }
+
+  void drop_column(Node command) {
+    const core::CatalogRelation* present = known_.table(table_);
+    if (command.flag("missing_ok") && present != nullptr && present->column(name_) == nullptr && known_to_old_code())
+      return;
+    if (known_to_old_code() || reporter_.phase() == kContract) {
+      if (core::Finding* found = reporter_.report(kBanDropColumn, blanks()); found != nullptr && present != nullptr) {
+        const Dependents others = dependents_of(*present, name_);
+        found->takes = others.blocking;
+        found->takes.insert(found->takes.end(), others.along.begin(), others.along.end());
+      }
     }
-    for (const Json& node : field(column, "constraints")) column_constraint(open_node(node).second, blanks.column);
+    const bool cascade = command.text("behavior") == "DROP_CASCADE";
+    if (present != nullptr) return lint_dependents(lint_, *present, name_, cascade);
+    if (cascade) reporter_.report(kDropCascade, drop_blanks());
   }
 
-  void column_constraint(const Json& constraint, const std::string& column) {
-    const std::string_view kind = text_field(constraint, "contype");
-    const std::string name = name_or(text_field(constraint, "conname"), "<name>");
-    const Blanks blanks{.table = table_, .column = column, .constraint = name};
-    if (kind == "CONSTR_UNIQUE") reporter_.report(kUniqueConstraint, blanks);
-    if (kind == "CONSTR_PRIMARY") reporter_.report(kPrimaryKey, blanks);
-    if (kind != "CONSTR_CHECK" && kind != "CONSTR_FOREIGN") return;
+  [[nodiscard]] Blanks drop_blanks() const {
+    std::string text(lint_.text());
+    if (const auto at = text.rfind(" CASCADE"); at != std::string::npos && at + 8 == text.size()) text.resize(at);
+    return {.table = table_, .column = name_or(name_, ""), .statement = std::move(text)};
+  }
+
+  void set_not_null() {
+    const Answer proven = known_.proven_not_null(table_, name_);
+    if (proven == Answer::yes) return;
+    core::Finding* found = reporter_.report(kAddingNotNullable, blanks(), kError,
+                                            idle_                     ? kPasses
+                                            : proven == Answer::maybe ? std::optional(kWarning)
+                                                                      : std::optional(kError));
+    if (found != nullptr && proven == Answer::maybe)
+      found->sharper_with = fmt::format("the valid CHECK constraints of {}, and its size", table_);
+  }
+
+  void drop_not_null() {
+    if (!known_to_old_code()) return;
+    const core::CatalogRelation* present = known_.table(table_);
+    const core::CatalogColumn* column = present == nullptr ? nullptr : present->column(name_);
+    if (column == nullptr || column->not_null) reporter_.report(kDropNotNull, blanks());
+  }
+
+  void change_type(Node definition) {
+    const TypeChange change = type_change(known_, table_, name_, definition);
+    Blanks texts = blanks();
+    texts.type = change.to;
+    texts.name = "<new column>";
+    const bool with_not_null = std::ranges::any_of(lint_.body()["cmds"], [&](Node other) {
+      return other.body().text("subtype") == "AT_SetNotNull" && other.body().text("name") == name_;
+    });
+    if (with_not_null && !idle_) reporter_.report(kTypeWithNotNull, texts);
+    const bool free = change.widens && change.rewrites == Answer::no;
+    if (free && change.scans == Answer::yes && !change.check.empty() && !idle_) {
+      texts.object = quote_identifier(change.check);
+      texts.name = "CONSTRAINT " + texts.object + " CHECK (…)";
+      reporter_.report(kTypeUnderCheck, texts);
+    }
+    if (free) return;
+    const auto in_contract = idle_ || change.rewrites == Answer::no ? kPasses
+                             : change.rewrites == Answer::yes       ? std::optional(kError)
+                                                                    : std::optional(kWarning);
+    const auto in_expand = known_to_old_code() ? std::optional(kError) : in_contract;
+    core::Finding* found = reporter_.report(kChangingColumnType, texts, in_expand, in_contract);
+    if (found != nullptr && change.from.empty())
+      found->sharper_with = fmt::format("the type that {}.{} has now", table_, quote_identifier(name_));
+  }
+
+  void change_default(Node command) {
+    if (!known_to_old_code()) return;
+    const bool drops = !command["def"];
+    const core::CatalogRelation* present = known_.table(table_);
+    const core::CatalogColumn* column = present == nullptr ? nullptr : present->column(name_);
+    if (drops && column != nullptr && !column->has_default) return;
+    const bool fails = drops && column != nullptr && column->not_null;
+    core::Finding* found = reporter_.report(kColumnDefault, blanks(), fails ? kError : kWarning, kPasses);
+    if (found != nullptr && drops && column == nullptr)
+      found->sharper_with = fmt::format("whether {}.{} is NOT NULL", table_, quote_identifier(name_));
+  }
+
+  void add_column(Node command, Node column) {
+    if (lint_.body().text("objtype") == "OBJECT_TYPE") return;
+    const ColumnTraits traits = column_traits(column, known_);
+    const core::CatalogRelation* present = known_.table(table_);
+    if (command.flag("missing_ok") && present != nullptr && present->column(traits.name) != nullptr) return;
+    name_ = traits.name;
+    if (!idle_) added_rows(traits);
+    const bool filled = traits.has_default || traits.serial || traits.identity || traits.generated;
+    if (traits.not_null && !filled) {
+      Blanks texts = blanks();
+      texts.type = traits.type;
+      reporter_.report(kRequiredField, texts);
+    }
+    lint_column(lint_, table_, column);
+    for (const Node node : column["constraints"]) column_constraint(node.body());
+  }
+
+  void added_rows(const ColumnTraits& traits) {
+    Blanks texts = blanks();
+    texts.type = traits.type;
+    if (traits.serial || traits.identity) {
+      texts.name = name_or(fmt::format("{}_{}_seq", name_of_identifier(table_).name, traits.name), "");
+      reporter_.report(kSerialField, texts);
+    } else if (traits.generated) {
+      texts.name = expression_text(lint_, traits.generated_expression);
+      reporter_.report(kGeneratedField, texts);
+    } else if (traits.per_row != Answer::no) {
+      texts.name = expression_text(lint_, traits.default_expression);
+      core::Finding* found = reporter_.report(kVolatileDefault, texts);
+      if (found != nullptr && traits.per_row == Answer::maybe)
+        found->sharper_with = "the volatility of the functions in the default";
+    } else if (traits.constrained != Answer::no) {
+      const core::CatalogType* domain =
+          known_.catalog() == nullptr ? nullptr : known_.catalog()->type(name_of_identifier(traits.type));
+      texts.name = domain == nullptr ? "<the domain's own type>" : domain->base;
+      const auto severity = traits.constrained == Answer::yes ? kError : kWarning;
+      core::Finding* found = reporter_.report(kConstrainedDomain, texts, severity, severity);
+      if (found != nullptr && traits.constrained == Answer::maybe)
+        found->sharper_with = fmt::format("whether type {} is a domain with constraints", traits.type);
+    }
+  }
+
+  void column_constraint(Node constraint) {
+    const std::string_view kind = constraint.text("contype");
+    Blanks texts = blanks();
+    texts.object = constraint_name(constraint, kind, {std::string(name_)});
+    if (kind == "CONSTR_UNIQUE" && !idle_) reporter_.report(kUniqueConstraint, texts);
+    if (kind == "CONSTR_PRIMARY" && !idle_) reporter_.report(kPrimaryKey, texts);
+    if (kind == "CONSTR_FOREIGN") lint_foreign_key(lint_, table_, constraint, {std::string(name_)});
+    if ((kind != "CONSTR_CHECK" && kind != "CONSTR_FOREIGN") || idle_) return;
     const std::string_view what = kind == "CONSTR_CHECK" ? "CHECK (…)" : "FOREIGN KEY (…) REFERENCES …";
-    report_not_valid(
-        name, fmt::format("ALTER TABLE {0} ADD COLUMN {1} <type>;\nALTER TABLE {0} ADD CONSTRAINT {2} {3} NOT VALID",
-                          table_, column, name, what));
+    texts.statement =
+        fmt::format("ALTER TABLE {0} ADD COLUMN {1} <type>; ALTER TABLE {0} ADD CONSTRAINT {2} {3} NOT VALID", table_,
+                    texts.column, texts.object, what);
+    report_not_valid(kind == "CONSTR_FOREIGN", constraint, texts);
   }
 
-  void add_constraint(const Json& constraint) {
-    const std::string_view kind = text_field(constraint, "contype");
-    const std::string name = name_or(text_field(constraint, "conname"), "<name>");
-    const bool from_index = !text_field(constraint, "indexname").empty();
-    const Blanks blanks{.table = table_, .column = join_strings(field(constraint, "keys")), .constraint = name};
-    if (kind == "CONSTR_UNIQUE" && !from_index) reporter_.report(kUniqueConstraint, blanks);
-    if (kind == "CONSTR_PRIMARY" && !from_index) reporter_.report(kPrimaryKey, blanks);
-    if (kind == "CONSTR_EXCLUSION") reporter_.report(kExclusionConstraint, blanks);
-    const bool checked = kind == "CONSTR_CHECK" || kind == "CONSTR_FOREIGN";
-    if (!checked || flag_field(constraint, "skip_validation")) return;
-    const bool alone = field(statement_.parsed.body, "cmds").size() == 1;
-    report_not_valid(name, alone ? statement_.statement.sql + " NOT VALID"
-                                 : fmt::format("ALTER TABLE {} ADD CONSTRAINT {} … NOT VALID", table_, name));
+  void add_constraint(Node constraint) {
+    const std::string_view kind = constraint.text("contype");
+    const bool from_index = !constraint.text("indexname").empty();
+    const auto columns = names_in(kind == "CONSTR_FOREIGN" ? constraint["fk_attrs"] : constraint["keys"]);
+    Blanks texts = blanks();
+    texts.column = join_names(columns);
+    texts.object = constraint_name(constraint, kind, columns);
+    if (from_index) return kind == "CONSTR_PRIMARY" && !idle_ ? key_from_index(constraint, texts) : void();
+    if (kind == "CONSTR_UNIQUE" || kind == "CONSTR_PRIMARY") {
+      const Rule& rule = kind == "CONSTR_UNIQUE" ? kUniqueConstraint : kPrimaryKey;
+      if (!idle_) {
+        reporter_.report(rule, texts);
+      } else if (!all_new(columns)) {
+        old_writers("UNIQUE", texts);
+      }
+    }
+    if (kind == "CONSTR_EXCLUSION" && !idle_) reporter_.report(kExclusionConstraint, texts);
+    if (kind == "CONSTR_CHECK") add_check(constraint, texts);
+    if (kind == "CONSTR_FOREIGN") add_foreign_key(constraint, columns, texts);
   }
 
-  void report_not_valid(const std::string& constraint, const std::string& add) {
-    const std::string safe =
-        fmt::format("{};\nALTER TABLE {} VALIDATE CONSTRAINT {};  -- in a step of its own", add, table_, constraint);
-    reporter_.report(kMissingNotValid, {.table = table_, .constraint = constraint, .statement = safe});
+  void key_from_index(Node constraint, Blanks texts) {
+    const std::string schema(lint_.body()["relation"].text("schemaname"));
+    const auto columns = known_.index_columns({.schema = schema, .name = std::string(constraint.text("indexname"))});
+    if (columns.empty()) {
+      texts.column = "<its columns>";
+      if (core::Finding* found = reporter_.report(kPrimaryKeyNullable, texts, kWarning, kWarning))
+        found->sharper_with = fmt::format("the columns of index {}", quote_identifier(constraint.text("indexname")));
+      return;
+    }
+    for (const std::string& column : columns) {
+      const Answer proven = known_.proven_not_null(table_, column);
+      if (proven == Answer::yes) continue;
+      texts.column = quote_identifier(column);
+      const auto severity = proven == Answer::no ? kError : kWarning;
+      core::Finding* found = reporter_.report(kPrimaryKeyNullable, texts, severity, severity);
+      if (found != nullptr && proven == Answer::maybe)
+        found->sharper_with = fmt::format("whether {}.{} is NOT NULL", table_, texts.column);
+      return;
+    }
   }
 
-  void detach(const Json& partition) {
-    if (flag_field(partition, "concurrent")) return;
-    reporter_.report(kConcurrentDetach, {.table = table_, .name = relation_name(field(partition, "name"))});
+  // A CHECK holds on NULL, which is what old code leaves in columns that it does not know; unless it asks just for
+  // that.
+  [[nodiscard]] bool spares_old_writers(Node expression) const {
+    bool spares = true;
+    visit_objects(expression, [&](std::string_view key, Node node) {
+      if (key == "ColumnRef" && !known_.is_new_column(table_, last_name(node["fields"]))) spares = false;
+      if (key == "NullTest" && node.text("nulltesttype") == "IS_NOT_NULL") spares = false;
+    });
+    return spares;
   }
 
-  const Analysed& statement_;
+  void add_check(Node constraint, Blanks texts) {
+    texts.statement = not_valid_statement(constraint, texts.object);
+    if (!constraint.flag("skip_validation") && !idle_) report_not_valid(false, constraint, texts);
+    if (!spares_old_writers(constraint["raw_expr"])) reporter_.report(kCheckOldWriters, texts);
+  }
+
+  void add_foreign_key(Node constraint, const std::vector<std::string>& columns, Blanks texts) {
+    texts.statement = not_valid_statement(constraint, texts.object);
+    const bool blocks = !constraint.flag("skip_validation") && !idle_;
+    if (blocks) report_not_valid(true, constraint, texts);
+    if (!blocks && !all_new(columns)) old_writers("a foreign key", texts);
+    lint_foreign_key(lint_, table_, constraint, columns);
+  }
+
+  void old_writers(std::string_view kind, Blanks texts) {
+    texts.kind = kind;
+    reporter_.report(kConstraintOldWriters, texts);
+  }
+
+  // The statement, with NOT VALID where it lacks that.
+  [[nodiscard]] std::string not_valid_statement(Node constraint, const std::string& name) const {
+    const std::string text(lint_.text());
+    if (constraint.flag("skip_validation")) return text;
+    if (lint_.body()["cmds"].size() > 1)
+      return fmt::format("ALTER TABLE {} ADD CONSTRAINT {} … NOT VALID", table_, name);
+    return text + " NOT VALID";
+  }
+
+  void report_not_valid(bool foreign, Node constraint, Blanks texts) {
+    if (!foreign) return static_cast<void>(reporter_.report(kMissingNotValid, texts));
+    texts.name = relation_name(constraint["pktable"]);
+    reporter_.report(kForeignKey, texts);
+  }
+
+  // As PostgreSQL would name it, so that a safe form can name it too.
+  [[nodiscard]] std::string constraint_name(Node constraint, std::string_view kind,
+                                            const std::vector<std::string>& columns) const {
+    if (const std::string_view given = constraint.text("conname"); !given.empty()) return quote_identifier(given);
+    const std::string table = name_of_identifier(table_).name;
+    const std::string joined = fmt::format("{}", fmt::join(columns, "_"));
+    if (kind == "CONSTR_PRIMARY") return quote_identifier(table + "_pkey");
+    if (kind == "CONSTR_UNIQUE") return quote_identifier(fmt::format("{}_{}_key", table, joined));
+    if (kind == "CONSTR_FOREIGN") return quote_identifier(fmt::format("{}_{}_fkey", table, joined));
+    std::string column;
+    visit_objects(constraint["raw_expr"], [&](std::string_view key, Node node) {
+      if (key == "ColumnRef" && column.empty()) column = std::string("_") + std::string(last_name(node["fields"]));
+    });
+    return quote_identifier(fmt::format("{}{}_check", table, column));
+  }
+
+  void drop_constraint(Node command) {
+    if (command.text("behavior") == "DROP_CASCADE") reporter_.report(kDropCascade, drop_blanks());
+    const core::CatalogRelation* present = known_.table(table_);
+    const core::CatalogConstraint* constraint = present == nullptr ? nullptr : present->constraint(name_);
+    if (constraint == nullptr || constraint->kind != core::ConstraintKind::foreign_key) return;
+    Blanks texts = blanks();
+    texts.object = quote_identifier(name_);
+    texts.name = known_.written(constraint->references);
+    reporter_.report(kDropForeignKey, texts);
+  }
+
+  void detach(Node partition) {
+    const std::string name = relation_name(partition["name"]);
+    if (partition.flag("concurrent") || idle_) return;
+    reporter_.report(kConcurrentDetach, {.table = table_, .name = name});
+  }
+
+  void attach(Node partition) {
+    if (!is_relation(partition) || lint_.body().text("objtype") == "OBJECT_INDEX") return;
+    const std::string name = relation_name(partition);
+    const bool present = known_.relation(partition) != nullptr;
+    if (lint_.idle(name) || known_.has_valid_check(name)) return;
+    const auto severity = present ? kError : kWarning;
+    core::Finding* found =
+        reporter_.report(kAttachWithoutCheck, {.table = table_, .name = name, .statement = std::string(lint_.text())},
+                         severity, severity);
+    if (found != nullptr && !present)
+      found->sharper_with = fmt::format("the CHECK constraints of {}, and its size", name);
+  }
+
+  const Lint& lint_;
   Reporter& reporter_;
+  const Known& known_;
   std::string table_;
+  bool idle_;
+  std::string_view name_;  // of the column or constraint that the subcommand is about
 };
 
 }  // namespace
 
-void lint_alter_table(const Analysed& statement, Reporter& reporter) {
-  TableRules rules(statement, reporter);
-  if (rules.on_new_table()) return;
-  for (const Json& node : field(statement.parsed.body, "cmds")) rules.check(open_node(node).second);
+void lint_alter_table(const Lint& lint) {
+  if (lint.known().is_new(relation_name(lint.body()["relation"]))) {
+    for (const Node node : lint.body()["cmds"]) {
+      const Node column = node.body()["def"].body();
+      if (node.body().text("subtype") == "AT_AddColumn")
+        lint_column(lint, relation_name(lint.body()["relation"]), column);
+    }
+    return;
+  }
+  TableRules rules(lint);
+  for (const Node node : lint.body()["cmds"]) rules.check(node.body());
+}
+
+std::string expression_text(const Lint& lint, Node expression) {
+  const std::string_view text = lint.text();
+  const auto offset = static_cast<std::int64_t>(lint.statement.parsed.offset);
+  auto begin = static_cast<std::int64_t>(text.size());
+  visit_objects(expression, [&](std::string_view, Node node) {
+    const std::int64_t location = node.number("location") - offset;
+    if (location > 0) begin = std::min(begin, location);
+  });
+  if (begin >= static_cast<std::int64_t>(text.size())) return "<expression>";
+  const auto from = static_cast<std::size_t>(begin);
+  const std::size_t end = visit_outside(text, from, [&](std::size_t i) {
+    // The next column, or the next clause of this one.
+    constexpr auto kClauses = std::to_array<std::string_view>({",", ";", " NOT ", " CHECK", " UNIQUE", " PRIMARY",
+                                                               " REFERENCES", " CONSTRAINT", " not ", " check",
+                                                               " unique", " primary", " references", " constraint"});
+    return std::ranges::none_of(kClauses, [&](std::string_view clause) { return text.substr(i).starts_with(clause); });
+  });
+  return std::string(trim(text.substr(from, end - from)));
 }
 
 }  // namespace diastole::sql

@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 #include <pg_query.h>
+#include <pthread.h>
 
-#include <memory>
+#include <cstring>
 
 #include "diastole/sql/analysis.hpp"
 #include "text.hpp"
@@ -14,6 +15,14 @@ namespace {
 // PostgreSQL quotes the offending token, which may be as long as the input.
 constexpr std::size_t kMaxMessageBytes = 300;
 
+// libpg_query recurses as deep as the text nests, which 1 + 1 + … does too: at most a level for each two bytes, of 129
+// bytes each (shared/facts/toolchain.md), so that a thread's usual stack is enough for this much.
+constexpr std::size_t kUsualStackBytes = 32 * 1024;
+constexpr std::size_t kStackPerByte = 128;
+// Of the tree as JSON: it bounds time and memory where a short text makes a large tree.
+constexpr std::size_t kMaxTreeBytes = 64 * 1024 * 1024;
+constexpr std::size_t kUsualDepth = 1024;
+
 std::string shortened(std::string_view message) {
   if (message.size() <= kMaxMessageBytes) return std::string(message);
   std::size_t end = kMaxMessageBytes;
@@ -21,110 +30,185 @@ std::string shortened(std::string_view message) {
   return std::string(message.substr(0, end)) + "…";
 }
 
-class ParseOutcome {
- public:
-  explicit ParseOutcome(const std::string& sql) : result_(pg_query_parse(sql.c_str())) {}
-  ~ParseOutcome() { pg_query_free_parse_result(result_); }
-  ParseOutcome(const ParseOutcome&) = delete;
-  ParseOutcome& operator=(const ParseOutcome&) = delete;
-  [[nodiscard]] const PgQueryError* error() const { return result_.error; }
-  [[nodiscard]] const char* tree() const { return result_.parse_tree; }
-
- private:
-  PgQueryParseResult result_;
-};
-
-std::size_t size_field(const Json& node, const char* key) {
-  const auto found = node.find(key);
-  return found == node.end() ? 0 : found->get<std::size_t>();
+// pg_query_parse on a thread whose stack is large enough for any nesting of a text this long; where there can be no
+// such thread, no result.
+std::optional<PgQueryParseResult> parse_deep(const std::string& sql) {
+  struct Job {
+    const char* sql;
+    PgQueryParseResult result;
+  } job{sql.c_str(), {}};
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, 8 * 1024 * 1024 + kStackPerByte * sql.size());
+  pthread_t thread{};
+  const auto run = [](void* argument) -> void* {
+    auto* mine = static_cast<Job*>(argument);
+    mine->result = pg_query_parse(mine->sql);
+    return nullptr;
+  };
+  const bool started = pthread_create(&thread, &attributes, run, &job) == 0;
+  pthread_attr_destroy(&attributes);
+  if (!started) return std::nullopt;
+  pthread_join(thread, nullptr);
+  return job.result;
 }
 
-const Json& null_node() {
-  static const Json kNull;
-  return kNull;
+class ParseOutcome {
+ public:
+  explicit ParseOutcome(const std::string& sql)
+      : result_(sql.size() <= kUsualStackBytes ? pg_query_parse(sql.c_str()) : parse_deep(sql)) {}
+  ~ParseOutcome() {
+    if (result_) pg_query_free_parse_result(*result_);
+  }
+  ParseOutcome(const ParseOutcome&) = delete;
+  ParseOutcome& operator=(const ParseOutcome&) = delete;
+  [[nodiscard]] bool ran() const { return result_.has_value(); }
+  [[nodiscard]] const PgQueryError* error() const { return result_->error; }
+  [[nodiscard]] std::string_view tree() const { return result_->parse_tree; }
+
+ private:
+  std::optional<PgQueryParseResult> result_;
+};
+
+// The root; nothing where the tree is deeper than `depth`.
+std::optional<Node> read_tree(simdjson::dom::parser& parser, std::string_view json, std::size_t depth) {
+  if (parser.allocate(json.size(), depth) != simdjson::SUCCESS) return std::nullopt;
+  simdjson::dom::element root;
+  if (parser.parse(json.data(), json.size()).get(root) != simdjson::SUCCESS) return std::nullopt;
+  return Node(root);
 }
 
 }  // namespace
 
-Result<std::vector<ParsedStatement>> parse(std::string_view sql, std::string_view prefix, std::string_view suffix) {
+Node Node::operator[](std::string_view key) const {
+  if (!is_object()) return {};
+  for (const auto field : element_.get_object().value_unsafe()) {
+    if (field.key == key) return Node(field.value);
+  }
+  return {};
+}
+
+std::string_view Node::as_text() const {
+  std::string_view text;
+  return set_ && element_.get(text) == simdjson::SUCCESS ? text : std::string_view{};
+}
+
+bool Node::as_flag() const {
+  bool flag = false;
+  return set_ && element_.get(flag) == simdjson::SUCCESS && flag;
+}
+
+std::int64_t Node::as_number() const {
+  std::int64_t number = 0;
+  return set_ && element_.get(number) == simdjson::SUCCESS ? number : 0;
+}
+
+std::string_view Node::text(std::string_view key) const {
+  return operator[](key).as_text();
+}
+
+std::size_t Node::size() const {
+  return is_array() ? element_.get_array().value_unsafe().size() : 0;
+}
+
+Node Node::front() const {
+  for (const Node item : *this) return item;
+  return {};
+}
+
+Node Node::back() const {
+  Node last;
+  for (const Node item : *this) last = item;
+  return last;
+}
+
+std::string_view Node::tag() const {
+  if (!is_object()) return {};
+  const auto fields = element_.get_object().value_unsafe();
+  return fields.size() == 1 ? (*fields.begin()).key : std::string_view{};
+}
+
+Node Node::body() const {
+  if (!is_object()) return {};
+  const auto fields = element_.get_object().value_unsafe();
+  return fields.size() == 1 ? Node((*fields.begin()).value) : Node{};
+}
+
+std::expected<Tree, SyntaxError> parse(std::string_view sql, std::string_view prefix, std::string_view suffix) {
   if (auto valid = check_text(sql); !valid) return std::unexpected(std::move(valid.error()));
   const bool fragment = !prefix.empty() || !suffix.empty();
   const std::string whole = fmt::format("{}{}{}", prefix, sql, suffix);
   const ParseOutcome outcome(whole);
+  if (!outcome.ran())
+    return std::unexpected(SyntaxError{ErrorCode::unavailable, "there is no memory to parse SQL this long", {}});
   if (const PgQueryError* error = outcome.error()) {
     // cursorpos counts characters from 1; 0 means that PostgreSQL gave none. The prefix is ASCII.
     const auto characters = error->cursorpos > 0 ? static_cast<std::size_t>(error->cursorpos - 1) : 0;
     const std::size_t in_sql = characters > prefix.size() ? characters - prefix.size() : 0;
-    return fail_at(sql, offset_of_character(sql, in_sql), shortened(error->message));
+    return fault_at(sql, offset_of_character(sql, in_sql), shortened(error->message));
   }
-  Json tree = Json::parse(outcome.tree());
-  std::vector<ParsedStatement> statements;
-  for (Json& raw : tree["stmts"]) {
-    const std::size_t begin = size_field(raw, "stmt_location");
-    const std::size_t length = size_field(raw, "stmt_len");  // 0: to the end
+  const std::string_view json = outcome.tree();
+  if (json.size() > kMaxTreeBytes) return fault_at(sql, 0, "the SQL is too complex; split it into several steps");
+  Tree tree{.owner = std::make_unique<simdjson::dom::parser>(), .statements = {}};
+  auto root = read_tree(*tree.owner, json, kUsualDepth);
+  // A level takes {"A":} at the least.
+  if (!root) root = read_tree(*tree.owner, json, kUsualDepth + json.size() / 4);
+  if (!root) return std::unexpected(SyntaxError{ErrorCode::internal, "libpg_query's tree cannot be read", {}});
+  const Node raw_statements = (*root)["stmts"];
+  tree.statements.reserve(raw_statements.size());
+  for (const Node raw : raw_statements) {
+    const auto begin = static_cast<std::size_t>(raw.number("stmt_location"));
+    const auto length = static_cast<std::size_t>(raw.number("stmt_len"));  // 0: to the end
     const std::size_t end = length == 0 ? whole.size() : begin + length;
     const std::size_t offset = skip_blank(whole, begin);
-    auto node = raw["stmt"].begin();
     const std::string_view text = fragment ? std::string_view{} : trim_end(sql.substr(offset, end - offset));
-    statements.push_back({.tag = node.key(), .body = std::move(node.value()), .offset = offset, .text = text});
+    const Node node = raw["stmt"];
+    tree.statements.push_back({.tag = node.tag(), .body = node.body(), .offset = offset, .text = text});
   }
-  return statements;
+  return tree;
 }
 
-std::string_view text_field(const Json& node, const char* key) {
-  if (!node.is_object()) return {};
-  const auto found = node.find(key);
-  return found != node.end() && found->is_string() ? std::string_view(found->get_ref<const std::string&>())
-                                                   : std::string_view{};
+std::expected<Tree, SyntaxError> parse_statements(std::string_view sql) {
+  auto tree = parse(sql);
+  if (tree && tree->statements.empty()) return fault_at(sql, 0, "the SQL holds no statement");
+  return tree;
 }
 
-bool flag_field(const Json& node, const char* key) {
-  const Json& value = field(node, key);
-  return value.is_boolean() && value.get<bool>();
-}
-
-const Json& field(const Json& node, const char* key) {
-  if (!node.is_object()) return null_node();
-  const auto found = node.find(key);
-  return found == node.end() ? null_node() : *found;
-}
-
-std::pair<std::string_view, const Json&> open_node(const Json& node) {
-  if (!node.is_object() || node.size() != 1) return {std::string_view{}, null_node()};
-  const auto only = node.begin();
-  return {std::string_view(only.key()), only.value()};
-}
-
-bool option_set(const Json& options, std::string_view name) {
-  for (const Json& option : options) {
-    const Json& element = open_node(option).second;
-    if (text_field(element, "defname") != name) continue;
-    const auto [tag, value] = open_node(field(element, "arg"));
-    if (tag == "Integer") return size_field(value, "ival") != 0;
-    const std::string_view word = text_field(value, "sval");
-    return tag.empty() || (word != "false" && word != "off");
+bool option_set(Node options, std::string_view name) {
+  for (const Node option : options) {
+    const Node element = option.body();
+    if (element.text("defname") != name) continue;
+    const Node argument = element["arg"];
+    if (argument.tag() == "Integer") return argument.body().number("ival") != 0;
+    const std::string_view word = argument.body().text("sval");
+    return argument.tag().empty() || (word != "false" && word != "off");
   }
   return false;
 }
 
-bool is_relation(const Json& node) {
-  return node.is_object() && node.contains("relname") && node.contains("relpersistence");
+bool is_relation(Node node) {
+  return node.is_object() && node["relname"] && node["relpersistence"];
 }
 
-std::string relation_name(const Json& relation) {
-  const std::string_view schema = text_field(relation, "schemaname");
-  const std::string name = quote_identifier(text_field(relation, "relname"));
+std::string relation_name(Node relation) {
+  const std::string_view schema = relation.text("schemaname");
+  std::string name = quote_identifier(relation.text("relname"));
   return schema.empty() ? name : quote_identifier(schema) + "." + name;
 }
 
-std::string dotted_name(const Json& strings, std::size_t drop) {
+std::string dotted_name(Node strings, std::size_t drop) {
   std::string name;
-  const std::size_t count = strings.is_array() && strings.size() > drop ? strings.size() - drop : 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (i > 0) name += '.';
-    name += quote_identifier(text_field(open_node(strings[i]).second, "sval"));
+  std::size_t left = strings.size() > drop ? strings.size() - drop : 0;
+  for (const Node part : strings) {
+    if (left-- == 0) break;
+    if (!name.empty()) name += '.';
+    name += quote_identifier(part.body().text("sval"));
   }
   return name;
+}
+
+std::string_view last_name(Node strings) {
+  return strings.back().body().text("sval");
 }
 
 }  // namespace diastole::sql

@@ -1,4 +1,6 @@
-// What a row of the statement table cannot say: one function a kind of statement, named for PostgreSQL's command.
+// What a row of the statement table cannot say: one function a kind of statement, named for PostgreSQL's command. Those
+// on tables are in refine_table.cpp and refine_alter_table.cpp, DROP and TRUNCATE in refine_drop.cpp, those on
+// rows in refine_rows.cpp.
 #pragma once
 
 #include "effects.hpp"
@@ -6,35 +8,51 @@
 
 namespace diastole::sql::refine {
 
-void alter_object_schema(const Json& body, Effects& effects);
-void alter_owner(const Json& body, Effects& effects);
-void alter_sequence(const Json& body, Effects& effects);
-void alter_table(const Json& body, Effects& effects);
-void alter_type_value(const Json& body, Effects& effects);
-void alter_domain(const Json& body, Effects& effects);
-void change_publication(const Json& body, Effects& effects);
-void cluster(const Json& body, Effects& effects);
-void comment(const Json& body, Effects& effects);
-void create_foreign_table(const Json& body, Effects& effects);
-void create_index(const Json& body, Effects& effects);
-void create_schema(const Json& body, Effects& effects);
-void create_table(const Json& body, Effects& effects);
-void create_table_as(const Json& body, Effects& effects);
-void create_view(const Json& body, Effects& effects);
-void define(const Json& body, Effects& effects);
-void drop(const Json& body, Effects& effects);
-void grant(const Json& body, Effects& effects);
-void grant_role(const Json& body, Effects& effects);
-void insert(const Json& body, Effects& effects);
-void lock_table(const Json& body, Effects& effects);
-void merge(const Json& body, Effects& effects);
-void refresh(const Json& body, Effects& effects);
-void reindex(const Json& body, Effects& effects);
-void rename(const Json& body, Effects& effects);
-void select(const Json& body, Effects& effects);
-void set(const Json& body, Effects& effects);
-void transaction(const Json& body, Effects& effects);
-void unknown(const Json& body, Effects& effects);
-void vacuum(const Json& body, Effects& effects);
+void alter_function(Node body, const Known& known, Effects& effects);
+void alter_object_schema(Node body, const Known& known, Effects& effects);
+void alter_owner(Node body, const Known& known, Effects& effects);
+void alter_sequence(Node body, const Known& known, Effects& effects);
+void alter_table(Node body, const Known& known, Effects& effects);
+void alter_type_value(Node body, const Known& known, Effects& effects);
+void alter_domain(Node body, const Known& known, Effects& effects);
+void change_publication(Node body, const Known& known, Effects& effects);
+void cluster(Node body, const Known& known, Effects& effects);
+void comment(Node body, const Known& known, Effects& effects);
+void create_function(Node body, const Known& known, Effects& effects);
+void create_foreign_table(Node body, const Known& known, Effects& effects);
+void create_index(Node body, const Known& known, Effects& effects);
+void create_schema(Node body, const Known& known, Effects& effects);
+void create_subscription(Node body, const Known& known, Effects& effects);
+void create_table(Node body, const Known& known, Effects& effects);
+void create_table_as(Node body, const Known& known, Effects& effects);
+void create_view(Node body, const Known& known, Effects& effects);
+void define(Node body, const Known& known, Effects& effects);
+void drop(Node body, const Known& known, Effects& effects);
+void grant(Node body, const Known& known, Effects& effects);
+void grant_role(Node body, const Known& known, Effects& effects);
+void insert(Node body, const Known& known, Effects& effects);
+void lock_table(Node body, const Known& known, Effects& effects);
+void merge(Node body, const Known& known, Effects& effects);
+void refresh(Node body, const Known& known, Effects& effects);
+void reindex(Node body, const Known& known, Effects& effects);
+void rename(Node body, const Known& known, Effects& effects);
+void select(Node body, const Known& known, Effects& effects);
+void set(Node body, const Known& known, Effects& effects);
+void transaction(Node body, const Known& known, Effects& effects);
+void truncate(Node body, const Known& known, Effects& effects);
+void create_trigger(Node body, const Known& known, Effects& effects);
+void unknown(Node body, const Known& known, Effects& effects);
+void vacuum(Node body, const Known& known, Effects& effects);
+
+// The relations that a statement names, wherever in it they stand, are opened at the least; where it `queries` them, it
+// may read them as a whole (the planner decides), with their partitions, and what views stand for.
+void read_rows(Node body, bool queries, const Known& known, Effects& effects);
+// What a view's query reads, under that lock, and what the views below it read.
+void read_below(const core::CatalogRelation& view, core::LockMode lock, core::Answer scans, const Known& known,
+                Effects& effects);
+// Of an INSERT, UPDATE, DELETE or MERGE that runs.
+void write_rows(std::string_view tag, Node node, const Known& known, Effects& effects);
+// Of one that is only stored, in a rule or a function.
+void name_written(std::string_view tag, Node node, const Known& known, Effects& effects);
 
 }  // namespace diastole::sql::refine

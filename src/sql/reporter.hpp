@@ -1,13 +1,11 @@
 // Gathers the findings of one SQL text, statement by statement.
 #pragma once
 
-#include <functional>
-#include <set>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "analyse.hpp"
 #include "diastole/core/plan.hpp"
 #include "rules.hpp"
 #include "text.hpp"
@@ -18,34 +16,56 @@ namespace diastole::sql {
 struct Blanks {
   std::string table = {};
   std::string column = {};
-  std::string constraint = {};
   std::string object = {};
   std::string kind = {};
   std::string name = {};
+  std::string type = {};
   std::string statement = {};
 };
 
-// Tables that the same phase has created: they have no rows and no users yet, so that what would block or break others
-// is harmless on them. Holds their keys.
-using NewTables = std::set<std::string, std::less<>>;
-
 class Reporter {
  public:
-  Reporter(std::string_view sql, core::Phase phase, const NewTables& created)
-      : sql_(sql), phase_(phase), created_(created) {}
+  // `server_version` is 0 where nobody knows it. `commits`: a COMMIT or ROLLBACK stands somewhere in the text.
+  Reporter(std::string_view sql, core::Phase phase, int server_version, bool commits)
+      : sql_(sql), phase_(phase), server_version_(server_version), commits_(commits) {}
 
-  // Findings that follow are about this statement.
-  void begin(const Analysed& statement) { place_ = place_at(sql_, statement.parsed.offset); }
-  // Adds a finding where the rule holds in this phase.
-  void report(const Rule& rule, const Blanks& blanks);
-  [[nodiscard]] bool is_new(std::string_view table) const { return created_.contains(table_key(table)); }
+  // Findings that follow are about the statement at this offset.
+  void begin(std::size_t offset) {
+    place_ = place_at(sql_, offset);
+    refused_in_expand_ = refused_in_contract_ = batches_ = false;
+  }
+  // Adds a finding where the rule holds in this phase and for the server's version; null where it does not. The pointer
+  // is good until the next one.
+  core::Finding* report(const Rule& rule, const Blanks& blanks);
+  // The same with other severities than the rule's own, where the catalog knows better.
+  core::Finding* report(const Rule& rule, const Blanks& blanks, std::optional<core::Severity> in_expand,
+                        std::optional<core::Severity> in_contract);
+
+  [[nodiscard]] core::Phase phase() const { return phase_; }
+  [[nodiscard]] bool commits() const { return commits_; }
+  [[nodiscard]] Place place() const { return place_; }
+  // Of the statement since begin(), whatever the phase is.
+  [[nodiscard]] bool refused_in(core::Phase phase) const {
+    return phase == core::Phase::contract ? refused_in_contract_ : refused_in_expand_;
+  }
+  // It is refused only because it does in one statement what a backfill does in batches.
+  [[nodiscard]] bool batches() const { return batches_; }
+  void belongs_in_backfill() { batches_ = true; }
   [[nodiscard]] std::vector<core::Finding> take() { return std::move(findings_); }
 
  private:
+  [[nodiscard]] bool holds(const Rule& rule) const {
+    return server_version_ == 0 || (server_version_ >= rule.since && server_version_ < rule.until);
+  }
+
   std::string_view sql_;
   core::Phase phase_;
-  const NewTables& created_;
+  int server_version_;
+  bool commits_;
   Place place_;
+  bool refused_in_expand_ = false;
+  bool refused_in_contract_ = false;
+  bool batches_ = false;
   std::vector<core::Finding> findings_;
 };
 
@@ -54,8 +74,5 @@ class Reporter {
 
 // `text` with `word` put behind the first `after`, a keyword: CREATE INDEX … into CREATE INDEX CONCURRENTLY ….
 [[nodiscard]] std::string with_word(std::string_view text, std::string_view after, std::string_view word);
-
-// The rules on ALTER TABLE's subcommands.
-void lint_alter_table(const Analysed& statement, Reporter& reporter);
 
 }  // namespace diastole::sql

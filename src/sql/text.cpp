@@ -51,7 +51,61 @@ std::size_t skip_block_comment(std::string_view sql, std::size_t at) {
   return sql.size();
 }
 
+constexpr std::size_t kMaxIdentifierBytes = 63;  // NAMEDATALEN - 1
+
+bool word_byte(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' ||
+         static_cast<unsigned char>(c) >= 0x80;
+}
+
+// Past a literal or quoted identifier that begins at `at` with `quote`; a doubled quote is one of its characters.
+std::size_t skip_quoted(std::string_view sql, std::size_t at, char quote, bool backslashes) {
+  for (++at; at < sql.size(); ++at) {
+    if (backslashes && sql[at] == '\\') {
+      ++at;
+    } else if (sql[at] == quote) {
+      if (at + 1 >= sql.size() || sql[at + 1] != quote) return at + 1;
+      ++at;
+    }
+  }
+  return sql.size();
+}
+
+// Past $tag$ … $tag$, or past the $ where none begins.
+std::size_t skip_dollars(std::string_view sql, std::size_t at) {
+  std::size_t end = at + 1;
+  while (end < sql.size() && sql[end] != '$' && word_byte(sql[end])) ++end;
+  if (end >= sql.size() || sql[end] != '$') return at + 1;
+  const std::string_view tag = sql.substr(at, end - at + 1);
+  const std::size_t close = sql.find(tag, end + 1);
+  return close == std::string_view::npos ? sql.size() : close + tag.size();
+}
+
 }  // namespace
+
+std::string_view long_identifier(std::string_view sql) {
+  if (sql.size() <= kMaxIdentifierBytes) return {};
+  for (std::size_t at = skip_blank(sql, 0); at < sql.size(); at = skip_blank(sql, at)) {
+    const std::size_t begin = at;
+    const char c = sql[at];
+    if (c == '\'') {
+      const bool escapes = begin > 0 && (sql[begin - 1] == 'E' || sql[begin - 1] == 'e');
+      at = skip_quoted(sql, at, '\'', escapes);
+    } else if (c == '"') {
+      at = skip_quoted(sql, at, '"', false);
+      if (at - begin > kMaxIdentifierBytes + 2) return sql.substr(begin, at - begin);
+    } else if (c == '$') {
+      at = skip_dollars(sql, at);
+    } else if (word_byte(c)) {
+      while (at < sql.size() && word_byte(sql[at])) ++at;
+      const bool number = c >= '0' && c <= '9';
+      if (!number && at - begin > kMaxIdentifierBytes) return sql.substr(begin, at - begin);
+    } else {
+      ++at;
+    }
+  }
+  return {};
+}
 
 Place place_at(std::string_view sql, std::size_t offset) {
   Place place;
@@ -96,21 +150,33 @@ std::string_view trim_end(std::string_view text) {
   return last == std::string_view::npos ? std::string_view{} : text.substr(0, last + 1);
 }
 
-std::unexpected<Error> fail_at(std::string_view sql, std::size_t offset, std::string_view message) {
-  const Place place = place_at(sql, offset);
-  return fail(ErrorCode::invalid_argument, fmt::format("line {}, column {}: {}", place.line, place.column, message));
+std::string_view trim(std::string_view text) {
+  const auto first = text.find_first_not_of(kBlanks);
+  return first == std::string_view::npos ? std::string_view{} : trim_end(text.substr(first));
 }
 
-Result<void> check_text(std::string_view sql) {
+Error SyntaxError::as_error() const {
+  return {code, fmt::format("line {}, column {}: {}", place.line, place.column, message), {}};
+}
+
+std::unexpected<SyntaxError> fault_at(std::string_view sql, std::size_t offset, std::string_view message) {
+  return std::unexpected(SyntaxError{.message = std::string(message), .place = place_at(sql, offset)});
+}
+
+std::unexpected<Error> fail_at(std::string_view sql, std::size_t offset, std::string_view message) {
+  return std::unexpected(fault_at(sql, offset, message).error().as_error());
+}
+
+std::expected<void, SyntaxError> check_text(std::string_view sql) {
   if (sql.size() > kMaxSqlBytes) {
-    return fail_at(sql, kMaxSqlBytes,
-                   fmt::format("the SQL is {} bytes long, at most {} are allowed", sql.size(), kMaxSqlBytes));
+    return fault_at(sql, kMaxSqlBytes,
+                    fmt::format("the SQL is {} bytes long, at most {} are allowed", sql.size(), kMaxSqlBytes));
   }
   for (std::size_t i = 0; i < sql.size();) {
-    if (sql[i] == '\0') return fail_at(sql, i, "a NUL character is not allowed in SQL");
+    if (sql[i] == '\0') return fault_at(sql, i, "a NUL character is not allowed in SQL");
     const std::size_t length = utf8_length(sql.substr(i));
     if (length == 0)
-      return fail_at(sql, i, fmt::format("not UTF-8: byte 0x{:02x}", static_cast<unsigned char>(sql[i])));
+      return fault_at(sql, i, fmt::format("not UTF-8: byte 0x{:02x}", static_cast<unsigned char>(sql[i])));
     i += length;
   }
   return {};

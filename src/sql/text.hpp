@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <expected>
+#include <string>
 #include <string_view>
 
 #include "diastole/base/result.hpp"
@@ -22,12 +24,47 @@ struct Place {
 // The first byte at or after `from` that is neither white space nor in a comment (block comments nest).
 [[nodiscard]] std::size_t skip_blank(std::string_view sql, std::size_t from);
 [[nodiscard]] std::string_view trim_end(std::string_view text);
+[[nodiscard]] std::string_view trim(std::string_view text);
 
-// An invalid_argument that begins with the place of `offset` in `sql`.
+// Calls visitor(offset) for the bytes from `from` on that stand outside quotes and parentheses, until it returns false,
+// a parenthesis closes that was not opened, or the text ends; where that was.
+template <typename Visitor>
+std::size_t visit_outside(std::string_view sql, std::size_t from, Visitor&& visitor) {
+  int depth = 0;
+  char quote = '\0';
+  for (std::size_t i = from; i < sql.size(); ++i) {
+    const char c = sql[i];
+    if (quote != '\0') {
+      if (c == quote) quote = '\0';
+      continue;
+    }
+    if (c == '\'' || c == '"') quote = c;
+    if (c == '(') ++depth;
+    if (c == ')' && --depth < 0) return i;
+    if (depth == 0 && !visitor(i)) return i;
+  }
+  return sql.size();
+}
+
+// The first identifier, with its quotes, of more bytes than PostgreSQL keeps; empty where there is none. Looks past
+// strings and comments.
+[[nodiscard]] std::string_view long_identifier(std::string_view sql);
+
+// Why SQL cannot be read, and where.
+struct SyntaxError {
+  ErrorCode code = ErrorCode::invalid_argument;
+  std::string message;
+  Place place;
+
+  // "line L, column C: message".
+  [[nodiscard]] Error as_error() const;
+};
+[[nodiscard]] std::unexpected<SyntaxError> fault_at(std::string_view sql, std::size_t offset, std::string_view message);
+// The same as an Error.
 [[nodiscard]] std::unexpected<Error> fail_at(std::string_view sql, std::size_t offset, std::string_view message);
 
 // The parser takes a C string, so a NUL would cut it off unseen, and it lets broken UTF-8 through to the server: both
 // are refused here, and so is what is longer than kMaxSqlBytes.
-[[nodiscard]] Result<void> check_text(std::string_view sql);
+[[nodiscard]] std::expected<void, SyntaxError> check_text(std::string_view sql);
 
 }  // namespace diastole::sql

@@ -47,7 +47,7 @@ TEST_P(ClassifyEachTest, SaysWhatPostgresDoes) {
   EXPECT_EQ(to_string(statement.lock), to_string(expected.lock));
   EXPECT_EQ(statement.transactional, expected.transactional);
   EXPECT_EQ(statement.destructive, expected.destructive);
-  EXPECT_EQ(fmt::format("{}", fmt::join(statement.tables, ", ")), expected.tables);
+  EXPECT_EQ(fmt::format("{}", fmt::join(statement.tables(), ", ")), expected.tables);
   EXPECT_EQ(fmt::format("{}", fmt::join(statement.creates, ", ")), expected.creates);
 }
 
@@ -124,7 +124,7 @@ const Case kIndexes[] = {
     {"CREATE INDEX CONCURRENTLY i ON app.t (a)", "CREATE INDEX", share_update_exclusive, kAlone, kKeeps, "app.t", ""},
     {"DROP INDEX i", "DROP INDEX", access_exclusive, kTx, kKeeps, "", ""},
     {"DROP INDEX CONCURRENTLY IF EXISTS i", "DROP INDEX", share_update_exclusive, kAlone, kKeeps, "", ""},
-    {"REINDEX INDEX i", "REINDEX", share, kTx, kKeeps, "", ""},
+    {"REINDEX INDEX i", "REINDEX", access_exclusive, kTx, kKeeps, "", ""},
     {"REINDEX TABLE t", "REINDEX", share, kTx, kKeeps, "t", ""},
     {"REINDEX INDEX CONCURRENTLY i", "REINDEX", share_update_exclusive, kAlone, kKeeps, "", ""},
     {"REINDEX (CONCURRENTLY) TABLE t", "REINDEX", share_update_exclusive, kAlone, kKeeps, "t", ""},
@@ -214,9 +214,9 @@ TEST(ClassifyTest, TableCreatedInTheSameTextIsNoExistingTable) {
   const auto statements =
       classify("CREATE TABLE a (id int); CREATE INDEX i ON a (id); ALTER TABLE b ADD FOREIGN KEY (x) REFERENCES a");
   ASSERT_EQ(statements->size(), 3U);
-  EXPECT_THAT((*statements)[1].tables, IsEmpty());
+  EXPECT_THAT((*statements)[1].tables(), IsEmpty());
   EXPECT_EQ((*statements)[1].lock, none);
-  EXPECT_THAT((*statements)[2].tables, ElementsAre("b"));
+  EXPECT_THAT((*statements)[2].tables(), ElementsAre("b"));
 }
 
 std::vector<std::string> texts(std::string_view sql) {
@@ -255,15 +255,18 @@ TEST(ClassifyTest, RefusesWhatIsNoSql) {
   EXPECT_THAT(texts("SELECT '\xC3\x28'"), ElementsAre(HasSubstr("column 9: not UTF-8: byte 0xc3")));
   EXPECT_THAT(texts("SELECT '\xED\xA0\x80'"), ElementsAre(HasSubstr("not UTF-8")));  // a surrogate
   EXPECT_THAT(texts("SELECT '\xC0\xAF'"), ElementsAre(HasSubstr("not UTF-8")));      // overlong
-  EXPECT_THAT(texts("SELECT '" + std::string(kMaxSqlBytes, 'x') + "'"), ElementsAre(HasSubstr("at most 65536")));
+  EXPECT_THAT(texts("SELECT '" + std::string(kMaxSqlBytes, 'x') + "'"), ElementsAre(HasSubstr("at most 1048576")));
 }
+
+// As deep as a tree of the size that is allowed can be.
+constexpr std::size_t kDeepBytes = 640 * 1024;
 
 TEST(ClassifyTest, SurvivesTheDeepestTextThatIsAllowed) {
   std::string sum = "SELECT 1";
-  while (sum.size() + 2 <= kMaxSqlBytes) sum += "+1";
+  while (sum.size() + 2 <= kDeepBytes) sum += "+1";
   EXPECT_EQ(classify(sum)->front().kind, "SELECT");
   std::string casts = "SELECT 1";
-  while (casts.size() + 3 <= kMaxSqlBytes) casts += "::a";
+  while (casts.size() + 3 <= kDeepBytes) casts += "::a";
   EXPECT_EQ(classify(casts)->front().kind, "SELECT");
   const auto parentheses = classify("SELECT " + std::string(30'000, '(') + "1" + std::string(30'000, ')'));
   ASSERT_FALSE(parentheses);

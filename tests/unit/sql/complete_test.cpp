@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -75,12 +76,18 @@ TEST(CompleteTest, FindingsOfAllStepsCarryTheirPath) {
   EXPECT_EQ(refused[1].path, "/contract/1/sql");
 }
 
-TEST(CompleteTest, BadSqlIsAnErrorWithItsPath) {
-  EXPECT_EQ(error_of(sql_step(Phase::expand, "a", "DROP TABEL t")),
-            "/expand/0/sql: line 1, column 6: syntax error at or near \"TABEL\"");
-  EXPECT_THAT(error_of(sql_step(Phase::expand, "a", "SELECT 1", "SELEC")),
-              HasSubstr("/expand/0/undo: line 1, column 1"));
-  EXPECT_THAT(error_of(sql_step(Phase::expand, "a", "-- nothing")), HasSubstr("holds no statement"));
+TEST(CompleteTest, BadSqlIsAFindingWithItsPath) {
+  const auto only = [](Step step) {
+    const auto refused = refusals(*complete(plan_of({std::move(step)})));
+    EXPECT_EQ(refused.size(), 1U);
+    return fmt::format("{} {}:{} {}: {}", refused.front().path, refused.front().line, refused.front().column,
+                       refused.front().rule, refused.front().message);
+  };
+  EXPECT_EQ(only(sql_step(Phase::expand, "a", "DROP TABEL t")),
+            "/expand/0/sql 1:6 syntax-error: syntax error at or near \"TABEL\"");
+  EXPECT_EQ(only(sql_step(Phase::expand, "a", "SELECT 1", "SELEC")),
+            "/expand/0/undo 1:1 syntax-error: syntax error at or near \"SELEC\"");
+  EXPECT_THAT(only(sql_step(Phase::expand, "a", "-- nothing")), HasSubstr("holds no statement"));
 }
 
 TEST(CompleteTest, UndoMayDestroyButNotControlTransactions) {

@@ -1,0 +1,95 @@
+// What a plan names, so that the catalog can be asked for it.
+#include <algorithm>
+
+#include "contains.hpp"
+#include "diastole/sql/analysis.hpp"
+#include "kinds.hpp"
+#include "known.hpp"
+#include "parse.hpp"
+#include "type_name.hpp"
+
+namespace diastole::sql {
+namespace {
+
+class Concerns {
+ public:
+  void add_text(std::string_view sql) {
+    if (sql.empty()) return;
+    const auto tree = parse(sql);
+    if (!tree) return;  // complete() tells
+    for (const ParsedStatement& statement : tree->statements) add_statement(statement);
+  }
+  void add_table(std::string_view identifier) { add(request_.relations, name_of_identifier(identifier)); }
+  // An expression over a table's rows.
+  void add_expression(std::string_view sql) {
+    const auto tree = parse(sql, "SELECT ");
+    if (!tree) return;
+    for (const ParsedStatement& statement : tree->statements) add_statement(statement);
+  }
+
+  [[nodiscard]] core::CatalogRequest take() { return std::move(request_); }
+
+ private:
+  static void add(std::vector<core::RelationName>& names, core::RelationName name) {
+    if (!name.name.empty() && !contains(names, name)) names.push_back(std::move(name));
+  }
+
+  void add_statement(const ParsedStatement& statement) {
+    const Node body = statement.body;
+    visit_objects(body, [&](std::string_view key, Node node) {
+      if (is_relation(node)) {
+        add(request_.relations, name_of(node));
+      } else if (key == "FuncCall") {
+        add(request_.functions, name_of_list(node["funcname"]));
+      } else if (key == "typeName" || key == "TypeName") {
+        if (!is_builtin_type(type_name(node))) add(request_.types, name_of_list(node["names"]));
+      } else if (const std::string_view index = node.text("indexname"); !index.empty()) {
+        const Node table = body["relation"];
+        add(request_.relations, {.schema = std::string(table.text("schemaname")), .name = std::string(index)});
+      }
+    });
+    if (statement.tag == "DropStmt" || statement.tag == "CommentStmt") add_objects(body);
+    // A composite type stands where a relation could.
+    if (body.text("objtype") == "OBJECT_TYPE" || body.text("renameType") == "OBJECT_ATTRIBUTE")
+      add(request_.types, name_of(body["relation"]));
+    if (body["typeName"].is_array()) add(request_.types, name_of_list(body["typeName"]));
+  }
+
+  // DROP and COMMENT name objects by lists of names.
+  void add_objects(Node body) {
+    const ObjectKind* kind = find_object_kind(body.text(body["removeType"] ? "removeType" : "objtype"));
+    if (kind == nullptr) return;
+    const bool member = kind->naming == Naming::member;
+    const auto add_object = [&](Node object) {
+      const Node items = object.body()["items"];
+      if (kind->naming != Naming::other) add(request_.relations, name_of_list(items, member ? 1 : 0));
+    };
+    for (const Node object : body["objects"]) add_object(object);
+    if (body["object"]) add_object(body["object"]);
+  }
+
+  core::CatalogRequest request_;
+};
+
+}  // namespace
+
+core::CatalogRequest concerns(const core::Plan& plan) {
+  Concerns concerns;
+  for (const core::Step& step : plan.steps) {
+    concerns.add_text(step.sql);
+    concerns.add_text(step.undo_sql);
+    if (step.backfill) {
+      if (const auto table = split_identifier(step.backfill->table, 2))
+        concerns.add_table(table->size() == 1 ? table->front() : table->front() + "." + table->back());
+      for (const auto& [column, expression] : step.backfill->set) concerns.add_expression(expression);
+      concerns.add_expression(step.backfill->where);
+    }
+    if (const auto parts = split_identifier(step.set_not_null, 3); parts && parts->size() > 1) {
+      const std::string& table = (*parts)[parts->size() - 2];
+      concerns.add_table(parts->size() == 2 ? table : parts->front() + "." + table);
+    }
+  }
+  return concerns.take();
+}
+
+}  // namespace diastole::sql

@@ -1,0 +1,72 @@
+#include "effects.hpp"
+
+#include "contains.hpp"
+
+namespace diastole::sql {
+
+using core::Answer;
+using core::CatalogRelation;
+using core::LockMode;
+using core::RelationKind;
+using core::Touch;
+
+Touch& Effects::touch(std::string relation, LockMode lock) {
+  auto found = std::ranges::find(touched_, relation, &Touch::relation);
+  if (found == touched_.end()) found = touched_.insert(touched_.end(), {.relation = std::move(relation)});
+  found->lock = std::max(found->lock, lock);
+  return *found;
+}
+
+Touch& Effects::touch_too(const core::RelationName& relation, LockMode lock) {
+  const std::size_t before = touched_.size();
+  Touch& touched = touch(known_.written(relation), lock);
+  if (touched_.size() > before) touched.named = false;
+  return touched;
+}
+
+void Effects::mark(Touch& touched, const CatalogRelation* present, Answer scans, Answer rewrites) {
+  const bool has_rows =
+      present == nullptr || present->kind == RelationKind::table || present->kind == RelationKind::materialized_view;
+  if (!has_rows) return;
+  touched.scans = std::max({touched.scans, scans, rewrites});
+  touched.rewrites = std::max(touched.rewrites, rewrites);
+}
+
+std::vector<const CatalogRelation*> Effects::below(const CatalogRelation& relation, Reach reach) const {
+  const bool reaches =
+      reach == Reach::family || (reach == Reach::partitions && relation.kind == RelationKind::partitioned_table);
+  return reaches ? known_.descendants(relation) : std::vector<const CatalogRelation*>{};
+}
+
+void Effects::touch_family_too(const core::RelationName& relation, LockMode lock, Answer scans, Reach reach) {
+  const CatalogRelation* present = known_.relation(relation);
+  mark(touch_too(relation, lock), present, scans);
+  if (present == nullptr) return;
+  for (const auto* child : below(*present, reach)) mark(touch_too(child->name, lock), child, scans);
+}
+
+void Effects::create(std::string relation) {
+  if (!contains(created_, relation)) created_.push_back(std::move(relation));
+}
+
+void Effects::unknown() {
+  known = false;
+  statement.destructive = true;
+  lock_at_least(LockMode::access_exclusive);
+}
+
+void Effects::finish() {
+  statement.creates = std::move(created_);
+  statement.lock = unlisted_lock_;
+  statement.reversible = reversible.value_or(!statement.destructive);
+  for (Touch& touched : touched_) {
+    const std::string& relation = touched.relation;
+    if (contains(statement.creates, relation) || known_.is_new(relation) || contains(unlisted_, relation)) continue;
+    if (!known) touched.scans = touched.rewrites = Answer::maybe;
+    if (may_miss && known_.is_absent(name_of_identifier(relation))) continue;
+    statement.lock = std::max(statement.lock, touched.lock);
+    statement.touches.push_back(std::move(touched));
+  }
+}
+
+}  // namespace diastole::sql

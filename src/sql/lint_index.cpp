@@ -1,0 +1,133 @@
+// Rules on indexes.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "contains.hpp"
+#include "lint.hpp"
+
+namespace diastole::sql {
+namespace {
+
+std::vector<std::string> key_columns(Node index) {
+  std::vector<std::string> columns;
+  for (const Node element : index["indexParams"]) columns.emplace_back(element.body().text("name"));
+  return columns;
+}
+
+std::string key_text(const std::vector<std::string>& columns) {
+  std::string joined;
+  for (const std::string& column : columns) joined += (joined.empty() ? "" : ", ") + name_or(column, "<expression>");
+  return joined;
+}
+
+// The versions that can corrupt an index must be known to be there.
+void lint_corruption(const Lint& lint) {
+  if (lint.known().server_version() != 0) lint.reporter.report(kIndexCorruption, {});
+}
+
+bool is_partitioned(const Lint& lint, Node relation) {
+  const core::CatalogRelation* present = lint.known().relation(relation);
+  return present != nullptr && present->kind == core::RelationKind::partitioned_table && relation.flag("inh");
+}
+
+void lint_replacement(const Lint& lint, const std::string& table, const std::vector<std::string>& columns) {
+  const auto& dropped = lint.memory.dropped_indexes;
+  const auto found = std::ranges::find_if(dropped, [&](const PlanMemory::DroppedIndex& one) {
+    return !columns.empty() && !columns.front().empty() && !one.columns.empty() &&
+           one.columns.front() == columns.front() && table_key(one.table) == table_key(table);
+  });
+  if (found == dropped.end()) return;
+  lint.reporter.report(kIndexReplaced, {.table = table,
+                                        .object = found->name,
+                                        .name = name_or(lint.body().text("idxname"), "the new one"),
+                                        .statement = found->statement});
+}
+
+// A UNIQUE index on columns that old code writes too.
+void lint_unique(const Lint& lint, const std::string& table, const std::vector<std::string>& columns) {
+  if (lint.known().is_new(table)) return;
+  const bool all_new = std::ranges::all_of(
+      columns, [&](const std::string& column) { return lint.known().is_new_column(table, column); });
+  if (all_new) return;
+  lint.reporter.report(kConstraintOldWriters,
+                       {.table = table, .kind = "UNIQUE", .statement = std::string(lint.text())});
+  if (!lint.idle(table)) lint.reporter.report(kMayFail, {.table = table, .column = key_text(columns)});
+}
+
+}  // namespace
+
+void lint_index(const Lint& lint) {
+  const Node relation = lint.body()["relation"];
+  const std::string table = relation_name(relation);
+  const bool concurrent = lint.body().flag("concurrent");
+  const auto columns = key_columns(lint.body());
+  const std::string name = name_or(lint.body().text("idxname"), "<name>");
+  const Blanks partitioned{.table = table, .column = key_text(columns), .object = name};
+  if (concurrent) {
+    if (lint.statement.statement.index.empty())
+      lint.reporter.report(kRequireIndexName, {.statement = with_word(lint.text(), "CONCURRENTLY", "<name>")});
+    if (is_partitioned(lint, relation)) lint.reporter.report(kConcurrentPartitioned, partitioned);
+    lint_corruption(lint);
+  } else if (!lint.idle(table) && relation.flag("inh")) {
+    core::Finding* found = lint.reporter.report(
+        kConcurrentIndexCreation, {.table = table, .statement = with_word(lint.text(), "INDEX", "CONCURRENTLY")});
+    if (found != nullptr && is_partitioned(lint, relation))
+      found->safe_form = make_finding(kConcurrentPartitioned, kError, partitioned).safe_form;
+  }
+  constexpr std::size_t kUsedColumns = 3;
+  if (!lint.body().flag("unique") && columns.size() > kUsedColumns)
+    lint.reporter.report(kWideIndex, {.table = table, .object = name, .name = fmt::to_string(columns.size())});
+  if (lint.body().flag("unique")) lint_unique(lint, table, columns);
+  lint_replacement(lint, table, columns);
+}
+
+void lint_drop_index(const Lint& lint) {
+  const Node objects = lint.body()["objects"];
+  const bool concurrent = lint.body().flag("concurrent");
+  const bool cascade = lint.body().text("behavior") == "DROP_CASCADE";
+  if (concurrent && (cascade || objects.size() > 1))
+    return static_cast<void>(lint.reporter.report(kOneConcurrentDrop, {.object = lint.statement.statement.index}));
+  bool busy = false;
+  for (const Node object : objects) {
+    const core::RelationName name = name_of_list(object.body()["items"]);
+    const std::string table = lint.known().table_of(name);
+    const bool missing = lint.body().flag("missing_ok") && lint.known().catalog() != nullptr && table.empty();
+    busy |= !missing && (table.empty() || !lint.idle(table));
+    lint.memory.dropped_indexes.push_back({.name = to_sql(name),
+                                           .table = table,
+                                           .columns = lint.known().index_columns(name),
+                                           .statement = std::string(lint.text())});
+  }
+  if (!concurrent && busy) {
+    core::Finding* found =
+        lint.reporter.report(kConcurrentIndexDeletion, {.object = dotted_name(objects.front().body()["items"]),
+                                                        .statement = with_word(lint.text(), "INDEX", "CONCURRENTLY")});
+    if (found != nullptr && lint.known().catalog() == nullptr) found->sharper_with = "the size of the index's table";
+  }
+  if (cascade) lint.reporter.report(kDropCascade, {.statement = "DROP INDEX CONCURRENTLY <index>"});
+}
+
+void lint_reindex(const Lint& lint) {
+  if (option_set(lint.body()["params"], "concurrently")) return lint_corruption(lint);
+  const Node relation = lint.body()["relation"];
+  const std::string_view kind = lint.body().text("kind");
+  if (kind == "REINDEX_OBJECT_TABLE" && lint.idle(relation_name(relation))) return;
+  if (kind == "REINDEX_OBJECT_INDEX") {
+    const std::string table = lint.known().table_of(name_of(relation));
+    if (!table.empty() && lint.idle(table)) return;
+  }
+  constexpr auto kTargets = std::to_array<std::pair<std::string_view, std::string_view>>({
+      {"REINDEX_OBJECT_INDEX", "INDEX"},
+      {"REINDEX_OBJECT_TABLE", "TABLE"},
+      {"REINDEX_OBJECT_SCHEMA", "SCHEMA"},
+      {"REINDEX_OBJECT_DATABASE", "DATABASE"},
+  });
+  const auto* target = std::ranges::find(kTargets, kind, &std::pair<std::string_view, std::string_view>::first);
+  const std::string safe =
+      target == kTargets.end() ? std::string{} : with_word(lint.text(), target->second, "CONCURRENTLY");
+  lint.reporter.report(kConcurrentReindex, {.statement = safe});
+}
+
+}  // namespace diastole::sql

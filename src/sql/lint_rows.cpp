@@ -1,0 +1,151 @@
+// Rules on statements that write rows.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+
+#include "contains.hpp"
+#include "lint.hpp"
+#include "rows.hpp"
+#include "text.hpp"
+
+namespace diastole::sql {
+namespace {
+
+// What stands behind a keyword of the statement itself, up to the next such keyword: outside parentheses and quotes.
+class Clauses {
+ public:
+  explicit Clauses(std::string_view text) : text_(text) {
+    visit_outside(text, 0, [&](std::size_t i) {
+      if (i == 0 || is_blank(text[i - 1]) || text[i - 1] == ')') keyword_at(i);
+      return true;
+    });
+  }
+
+  [[nodiscard]] std::string_view behind(std::string_view keyword) const {
+    const auto found = std::ranges::find(places_, keyword, &std::pair<std::string_view, std::size_t>::first);
+    if (found == places_.end()) return {};
+    const std::size_t begin = found->second + keyword.size();
+    const std::size_t end = found + 1 == places_.end() ? text_.size() : (found + 1)->second;
+    return trim(text_.substr(begin, end - begin));
+  }
+
+ private:
+  static bool is_blank(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
+
+  void keyword_at(std::size_t at) {
+    for (const std::string_view keyword : {"SET", "FROM", "USING", "WHERE", "RETURNING"}) {
+      if (at + keyword.size() > text_.size()) continue;
+      const bool same = std::ranges::equal(text_.substr(at, keyword.size()), keyword, [](char a, char b) {
+        return (a >= 'a' && a <= 'z' ? a - 'a' + 'A' : a) == b;
+      });
+      const std::size_t end = at + keyword.size();
+      if (same && (end == text_.size() || is_blank(text_[end]) || text_[end] == '(')) places_.emplace_back(keyword, at);
+    }
+  }
+
+  std::string_view text_;
+  std::vector<std::pair<std::string_view, std::size_t>> places_;
+};
+
+std::string yaml_quoted(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    if (c == '\n') {
+      quoted += ' ';
+      continue;
+    }
+    quoted += c;
+  }
+  return quoted + '"';
+}
+
+// "a = 1, b = f(x, y)" as a mapping; empty where it is not so simple.
+std::string set_mapping(std::string_view clause) {
+  std::string mapping;
+  for (std::size_t begin = 0; begin < clause.size();) {
+    const std::size_t end = visit_outside(clause, begin, [&](std::size_t i) { return clause[i] != ','; });
+    const std::string_view one = clause.substr(begin, end - begin);
+    const std::size_t equals = one.find('=');
+    if (equals == std::string_view::npos || one.substr(0, equals).find_first_of("([\"") != std::string_view::npos)
+      return {};
+    mapping += fmt::format("{}{}: {}", mapping.empty() ? "" : ", ", trim(one.substr(0, equals)),
+                           yaml_quoted(trim(one.substr(equals + 1))));
+    begin = end + 1;
+  }
+  return mapping;
+}
+
+// The same work as a backfill.
+std::string as_backfill(const Lint& lint, bool top, std::string_view tag, const std::string& table) {
+  const Clauses clauses(top ? lint.text() : std::string_view{});
+  const std::string_view where = clauses.behind("WHERE");
+  const bool plain = clauses.behind("FROM").empty() && clauses.behind("USING").empty();
+  const std::string set = tag == "UpdateStmt" && plain ? set_mapping(clauses.behind("SET")) : std::string{};
+  const bool whole = plain || tag == "DeleteStmt";
+  return fmt::format("table: {}\nset: {{ {} }}\nwhere: {}", table, set.empty() ? "<column>: <expression>" : set,
+                     where.empty() || !whole ? "<rows still to do>" : yaml_quoted(where));
+}
+
+void lint_insert(const Lint& lint, Node body) {
+  const Node source = body["selectStmt"].body();
+  if (!source["fromClause"] || source["limitCount"] || names_rows(source["whereClause"])) return;
+  std::vector<std::string> large;
+  bool sure = true;
+  visit_objects(source["fromClause"], [&](std::string_view, Node node) {
+    if (!is_relation(node)) return;
+    const std::string name = relation_name(node);
+    if (lint.idle(name)) return;
+    large.push_back(name);
+    sure &= lint.known().relation(node) != nullptr;
+  });
+  if (large.empty()) return;
+  const auto severity = sure ? kError : kWarning;
+  core::Finding* found = lint.reporter.report(
+      kAffectedRows, {.table = relation_name(body["relation"]), .name = fmt::format("{}", fmt::join(large, ", "))},
+      severity, severity);
+  lint.reporter.belongs_in_backfill();
+  if (found != nullptr && !sure) found->sharper_with = fmt::format("the size of {}", fmt::join(large, ", "));
+}
+
+void lint_assigned_twice(const Lint& lint, std::string_view tag, Node body) {
+  std::set<std::string_view> seen;
+  for (const Node target : body[tag == "InsertStmt" ? "cols" : "targetList"]) {
+    const Node one = target.body();
+    if (one["indirection"] || seen.insert(one.text("name")).second) continue;
+    lint.reporter.report(kAssignedTwice, {.table = relation_name(body["relation"]),
+                                          .column = quote_identifier(one.text("name")),
+                                          .kind = tag == "InsertStmt" ? "INSERT" : "UPDATE"});
+  }
+}
+
+void lint_rows(const Lint& lint, std::string_view tag, Node body, bool top) {
+  const bool update = tag == "UpdateStmt";
+  if (update || tag == "InsertStmt") lint_assigned_twice(lint, tag, body);
+  if (lint.reporter.phase() == kBackfill) return;
+  if (tag == "InsertStmt") return lint_insert(lint, body);
+  if (!update && tag != "DeleteStmt" && tag != "MergeStmt") return;
+  const std::string table = relation_name(body["relation"]);
+  const Node where = body["whereClause"];
+  if (lint.idle(table) || names_rows(where)) return;
+  const bool everything = !where && tag != "MergeStmt";
+  core::Finding* found = lint.reporter.report(everything ? kDmlWithoutWhere : kUnbatchedDml,
+                                              {.table = table,
+                                               .kind = update                ? "UPDATE"
+                                                       : tag == "DeleteStmt" ? "DELETE"
+                                                                             : "MERGE",
+                                               .statement = as_backfill(lint, top, tag, table)});
+  lint.reporter.belongs_in_backfill();
+  if (found != nullptr && lint.known().catalog() == nullptr) found->sharper_with = fmt::format("the size of {}", table);
+}
+
+}  // namespace
+
+void lint_query(const Lint& lint) {
+  lint_rows(lint, lint.statement.parsed.tag, lint.body(), true);
+  visit_objects(lint.body(), [&](std::string_view key, Node node) { lint_rows(lint, key, node, false); });
+}
+
+}  // namespace diastole::sql
