@@ -1,5 +1,5 @@
 // The adapter of ports::Target. Its methods are spread by subject: target.cpp (fence, ledger, statements in a
-// transaction), target_concurrently.cpp, target_backfill.cpp, target_preflight.cpp.
+// transaction), target_concurrently.cpp, target_backfill.cpp, target_preflight.cpp, target_catalog.cpp.
 #pragma once
 
 #include <cstdint>
@@ -52,6 +52,7 @@ class PgTarget final : public ports::Target {
 
   ports::TargetResult<void> prepare(Epoch epoch) override;
   ports::TargetResult<std::vector<core::Reason>> preflight(const ports::PreflightRequest& request) override;
+  ports::TargetResult<core::CatalogSnapshot> catalog(const core::CatalogRequest& request) override;
   ports::TargetResult<core::Applied> settle(const ports::WorkId& id, bool transactional) override;
   ports::TargetResult<ports::WorkDone> execute(const ports::StatementWork& work, std::stop_token stop) override;
   ports::TargetResult<ports::WorkDone> execute_concurrently(const ports::StatementWork& work,

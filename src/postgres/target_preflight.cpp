@@ -42,8 +42,9 @@ void add(std::vector<std::string>& list, const std::string& name) {
 void add_statement(Concerns& concerns, const core::Statement& statement, const std::set<std::string>& made) {
   const bool owner_of_all =
       std::ranges::any_of(kOwnerOfAll, [&](std::string_view kind) { return statement.kind.starts_with(kind); });
-  for (std::size_t i = 0; i < statement.tables.size(); ++i) {
-    const auto& table = statement.tables[i];
+  const auto tables = statement.tables();
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    const auto& table = tables[i];
     if (made.contains(table)) continue;
     add(concerns.existing, table);
     if (owner_of_all || (i == 0 && statement.kind.starts_with("ALTER TABLE"))) add(concerns.owned, table);

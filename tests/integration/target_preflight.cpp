@@ -25,7 +25,7 @@ class PreflightTest : public test::TargetTest {
     core::Statement statement;
     statement.sql = sql;
     statement.kind = kind;
-    statement.tables = tables;
+    for (const auto& table : tables) statement.touches.push_back({.relation = table});
     step.statements = {statement};
     return step;
   }

@@ -14,13 +14,17 @@
 
 namespace diastole::test {
 
-// Calls are named "<what> <step>": prepare, preflight expand, settle column, do column, undo column, begin copy, batch
-// copy, again copy, remaining copy, finish copy.
+// Calls are named "<what> <step>": prepare, preflight expand, catalog, settle column, do column, undo column, begin
+// copy, batch copy, again copy, remaining copy, finish copy.
 class FakeTarget : public ports::Target, public ScriptedCalls {
  public:
   void set_preflight(std::vector<core::Reason> reasons) {
     const std::scoped_lock lock(mutex_);
     preflight_ = std::move(reasons);
+  }
+  void set_catalog(core::CatalogSnapshot catalog) {
+    const std::scoped_lock lock(mutex_);
+    catalog_ = std::move(catalog);
   }
   void set_ledger(const std::string& step, core::Applied applied) {
     const std::scoped_lock lock(mutex_);
@@ -48,6 +52,10 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
     const std::scoped_lock lock(mutex_);
     return last_preflight_;
   }
+  [[nodiscard]] core::CatalogRequest last_catalog_request() const {
+    const std::scoped_lock lock(mutex_);
+    return last_catalog_request_;
+  }
 
   Answer<void> prepare(Epoch epoch) override {
     return call<void>("prepare", nullptr, {}, [&]() -> Answer<void> {
@@ -61,6 +69,12 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
     return call<Reasons>("preflight " + std::string(to_string(request.phase)), nullptr, {}, [&]() -> Answer<Reasons> {
       last_preflight_ = request;
       return preflight_;
+    });
+  }
+  Answer<core::CatalogSnapshot> catalog(const core::CatalogRequest& request) override {
+    return call<core::CatalogSnapshot>("catalog", nullptr, {}, [&]() -> Answer<core::CatalogSnapshot> {
+      last_catalog_request_ = request;
+      return catalog_;
     });
   }
   Answer<core::Applied> settle(const ports::WorkId& id, bool) override {
@@ -145,6 +159,8 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
 
   std::vector<core::Reason> preflight_;
   ports::PreflightRequest last_preflight_;
+  core::CatalogSnapshot catalog_;
+  core::CatalogRequest last_catalog_request_;
   std::map<std::string, core::Applied> ledger_;
   ports::BackfillCursor cursor_;
   std::int64_t rows_ = 2500;

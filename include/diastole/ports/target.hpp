@@ -12,6 +12,7 @@
 
 #include "diastole/base/ids.hpp"
 #include "diastole/base/result.hpp"
+#include "diastole/core/catalog.hpp"
 #include "diastole/core/event.hpp"
 #include "diastole/core/plan.hpp"
 #include "diastole/core/reason.hpp"
@@ -91,6 +92,11 @@ class Target {
 
   // Obstacles to the phase, as reasons; empty is clean.
   [[nodiscard]] virtual TargetResult<std::vector<core::Reason>> preflight(const PreflightRequest& request) = 0;
+
+  // What the catalogs say of what the request names and of what hangs together with it, at one moment. Needs no
+  // prepare(), changes nothing, and returns within a few seconds whatever the database does: lock_timeout where
+  // another session holds a relation concerned so that not even its definition can be read.
+  [[nodiscard]] virtual TargetResult<core::CatalogSnapshot> catalog(const core::CatalogRequest& request) = 0;
 
   // Proves that no earlier session of this work is alive (terminating it if need be), then reads the ledger.
   [[nodiscard]] virtual TargetResult<core::Applied> settle(const WorkId& id, bool transactional) = 0;
