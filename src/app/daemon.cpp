@@ -90,7 +90,6 @@ http::ApiSettings api_settings(const config::Config& config, bool dev) {
     const auto role = http::role_from(token.role);
     if (role) settings.principals.push_back({token.name, *role, codec::sha256(token.secret.reveal())});
   }
-  for (const auto& [name, dsn] : config.targets) settings.targets.insert(TargetName(name));
   settings.plan_defaults = {config.gate.soak, config.gate.min_soak, config.approvals.min_contract};
   settings.approval_by_submitter = config.approvals.by_submitter;
   settings.plan_bytes = static_cast<std::size_t>(config.limits.plan_bytes);
@@ -143,9 +142,9 @@ class Daemon::Impl {
         *instances_, clock_,
         engine::FleetSettings{.heartbeat = config_.fleet.heartbeat, .suspect_after = config_.fleet.suspect_after});
     if (auto loaded = fleet_->load(); !loaded) return loaded;
-    reconciler_ = std::make_unique<engine::Reconciler>(*journal_, *fleet_, std::move(targets), *lease_, clock_, *log_,
+    reconciler_ = std::make_unique<engine::Reconciler>(*journal_, *fleet_, targets, *lease_, clock_, *log_,
                                                        engine_settings(config_));
-    api_ = http::make_api({*journal_, *fleet_, *reconciler_, *lease_, clock_}, api_settings(config_, dev_));
+    api_ = http::make_api({*journal_, *fleet_, *reconciler_, *lease_, clock_, targets}, api_settings(config_, dev_));
     auto server = http::Server::listen({config_.listen.address, static_cast<std::uint16_t>(config_.listen.port)},
                                        server_limits(config_), *api_, *log_);
     if (!server) return std::unexpected(server.error());

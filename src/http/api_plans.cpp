@@ -30,6 +30,17 @@ Response plan_response(int status, const core::PlanState& state) {
   return response;
 }
 
+Response submitted_response(int status, const core::PlanState& state) {
+  auto response = plan_response(status, state);
+  response.headers.emplace_back("Location", "/v1/plans/" + state.plan.id.str());
+  return response;
+}
+
+// Whether the analysis knew the target's tables, or why it did not.
+std::string catalog_text(const std::string& missing) {
+  return missing.empty() ? "read" : missing;
+}
+
 Response refusal_response(const engine::Refusal& refusal) {
   json errors = json::array();
   for (const auto& error : refusal.errors) errors.push_back({{"path", error.path}, {"detail", error.message}});
@@ -45,7 +56,10 @@ Response refusal_response(const engine::Refusal& refusal) {
                 refusal.errors.front().message
           : fmt::format("{} finding{} of the analyser refuse{} the plan; each has its safe form beside it", refusing,
                         refusing == 1 ? "" : "s", refusing == 1 ? "s" : "");
-  return problem(422, "Plan refused", detail, {{"errors", std::move(errors)}, {"findings", std::move(findings)}});
+  return problem(422, "Plan refused", detail,
+                 {{"errors", std::move(errors)},
+                  {"findings", std::move(findings)},
+                  {"catalog", catalog_text(refusal.catalog_missing)}});
 }
 
 // How far a plan has come, for until=; an aborted one has passed nothing.
@@ -72,30 +86,36 @@ std::string sse_block(const ports::StoredEvent& event) {
 Answer ApiCalls::submit(const Call& call) {
   auto document = json_body(call.request, settings_.plan_bytes);
   if (!document) return std::move(document.error());
-  const auto plan = engine::examine(*document, settings_.plan_defaults, settings_.targets);
-  if (!plan) return refusal_response(plan.error());
-  const auto submitted = parts_.journal.submit(*plan, call.principal.name);
+  // Submitted before: accepted, whatever its own steps have made of the target since.
+  if (const auto read = codec::plan_from_document(*document, settings_.plan_defaults)) {
+    const auto present = parts_.journal.get(read->id);
+    if (present && (*present)->plan.hash == read->hash) return submitted_response(200, **present);
+  }
+  const auto examined = engine::examine(*document, settings_.plan_defaults, parts_.targets);
+  if (!examined) return refusal_response(examined.error());
+  const auto submitted = parts_.journal.submit(examined->plan, call.principal.name);
   if (!submitted) return problem(submitted.error());
-  auto response = plan_response(submitted->created ? 201 : 200, *submitted->state);
-  response.headers.emplace_back("Location", "/v1/plans/" + plan->id.str());
-  return response;
+  return submitted_response(submitted->created ? 201 : 200, *submitted->state);
 }
 
 Answer ApiCalls::check(const Call& call) {
   auto document = json_body(call.request, settings_.plan_bytes);
   if (!document) return std::move(document.error());
-  const auto plan = engine::examine(*document, settings_.plan_defaults, settings_.targets);
-  if (!plan) return refusal_response(plan.error());
+  const auto examined = engine::examine(*document, settings_.plan_defaults, parts_.targets);
+  if (!examined) return refusal_response(examined.error());
+  const auto& plan = examined->plan;
   json steps = json::array();
   json findings = json::array();
-  for (const auto& step : plan->steps) {
+  for (const auto& step : plan.steps) {
     auto view = step_view(step);
     for (const auto& finding : view["findings"]) findings.push_back(finding);
     steps.push_back(std::move(view));
   }
-  return json_response(
-      200,
-      {{"id", plan->id.str()}, {"hash", plan->hash}, {"steps", std::move(steps)}, {"findings", std::move(findings)}});
+  return json_response(200, {{"id", plan.id.str()},
+                             {"hash", plan.hash},
+                             {"catalog", catalog_text(examined->catalog_missing)},
+                             {"steps", std::move(steps)},
+                             {"findings", std::move(findings)}});
 }
 
 Answer ApiCalls::list_plans(const Call&) {

@@ -49,7 +49,11 @@ json step_view(const core::Step& step) {
            {"destructive", step.destructive()},
            {"findings", json::array()}};
   out["sql"] = json::array();
-  for (const auto& statement : step.statements) out["sql"].push_back(statement.sql);
+  out["statements"] = json::array();
+  for (const auto& statement : step.statements) {
+    out["sql"].push_back(statement.sql);
+    out["statements"].push_back(codec::statement_to_json(statement));
+  }
   out["undo"] = json::array();
   for (const auto& statement : step.undo) out["undo"].push_back(statement.sql);
   if (!step.no_undo.empty()) out["no_undo"] = step.no_undo;

@@ -29,7 +29,8 @@ class ApiTest : public ::testing::Test {
     EXPECT_FALSE(answer.body.value("detail", "").empty()) << answer.body;
     EXPECT_TRUE(answer.body.value("type", "").starts_with("urn:diastole:problem:")) << answer.body;
     if (path.empty()) return;
-    const auto& errors = answer.body.contains("errors") ? answer.body["errors"] : json::array({answer.body});
+    auto errors = answer.body.contains("errors") ? answer.body["errors"] : json::array({answer.body});
+    for (const auto& finding : answer.body.value("findings", json::array())) errors.push_back(finding);
     EXPECT_TRUE(std::ranges::any_of(errors, [&](const json& error) { return error.value("path", "") == path; }))
         << "no error at " << path << ": " << answer.body;
   }
@@ -150,7 +151,20 @@ TEST_F(ApiTest, CheckStoresNothing) {
   ASSERT_EQ(checked.status, 200) << checked.body;
   EXPECT_EQ(checked.body.at("id"), "main.checked");
   EXPECT_EQ(checked.body.at("steps").size(), 1U);
+  EXPECT_EQ(checked.body.at("catalog"), "read");
+  const auto statement = checked.body.at("steps").at(0).at("statements").at(0);
+  EXPECT_EQ(statement.at("lock"), "ACCESS EXCLUSIVE");
+  EXPECT_EQ(statement.at("touches").at(0).at("relation"), "anything");
+  EXPECT_EQ(statement.at("reversible"), true);
   expect_problem(daemon_->get("/v1/plans/main.checked"), 404);
+}
+
+TEST_F(ApiTest, CheckDoesWithoutATargetThatIsAway) {
+  auto plan = add_column("blind", "anything");
+  plan["target"] = "away";
+  const auto checked = daemon_->call("ci", "POST", "/v1/plans/check", plan);
+  ASSERT_EQ(checked.status, 200) << checked.body;
+  EXPECT_TRUE(checked.body.at("catalog").get<std::string>().contains("cannot connect to target away")) << checked.body;
 }
 
 TEST_F(ApiTest, TheSameDocumentIsTheSamePlanAndAnotherOneIsRefused) {
@@ -225,7 +239,7 @@ const BadPlan kBadPlans[] = {
      "/expand/1/id", "'a' is used twice"},
     {"NoUndo", R"({"expand": [{"id": "a", "sql": "ALTER TABLE bad ADD COLUMN x text"}]})", "/expand/0/undo", "undo"},
     {"Unparsable", R"({"expand": [{"id": "a", "sql": "ALTER TABLE bad\nADD COLUM x text", "undo": {"none": "x"}}]})",
-     "/expand/0/sql", "line 2, column 13"},
+     "/expand/0/sql", R"("column":13,"line":2,"message":"syntax error)"},
     {"BadExpression", R"({"backfill": [{"id": "b", "table": "bad", "set": {"extra": "1; DROP TABLE bad"}}]})",
      "/backfill/0/set/extra", "expression"},
     {"BadSoak", R"({"gate": {"soak": "soon"}})", "/gate/soak", "soon"},
@@ -247,7 +261,8 @@ TEST_F(ApiTest, FindingsComeWithTheirSafeForm) {
   };
   const auto index = finding("require-concurrent-index-creation");
   EXPECT_EQ(index.value("path", ""), "/expand/0/sql") << refused.body;
-  EXPECT_EQ(index.value("safe_form", ""), "CREATE INDEX CONCURRENTLY i ON unsafe (name)");
+  EXPECT_EQ(index.at("safe_form").at(0).value("sql", ""), "CREATE INDEX CONCURRENTLY i ON unsafe (name)");
+  EXPECT_EQ(refused.body.at("catalog"), "read");
   EXPECT_EQ(index.value("severity", ""), "error");
   EXPECT_EQ(finding("transaction-nesting").value("path", ""), "/expand/1/sql") << refused.body;
 }

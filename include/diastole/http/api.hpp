@@ -3,7 +3,6 @@
 
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -30,7 +29,6 @@ struct ApiSettings {
   // host, so that a web page cannot reach the daemon through the browser.
   bool open = false;
   std::vector<Principal> principals;
-  std::set<TargetName> targets;
   codec::PlanDefaults plan_defaults;
   bool approval_by_submitter = false;
   std::size_t plan_bytes = 1024 * 1024;
@@ -44,6 +42,7 @@ struct ApiParts {
   engine::Reconciler& reconciler;
   const ports::Lease& lease;
   const ports::Clock& clock;
+  engine::Targets targets;
 };
 
 // Thread-safe.

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+
+#include "support/fake_target.hpp"
 
 namespace diastole::engine {
 namespace {
@@ -26,19 +29,26 @@ json document() {
   })");
 }
 
-std::expected<core::Plan, Refusal> examined(const json& document) {
-  return examine(document, {}, {TargetName("main"), TargetName("reports")});
-}
+class SubmissionTest : public testing::Test {
+ protected:
+  std::expected<Examined, Refusal> examined(const json& document) {
+    return examine(document, {}, {{TargetName("main"), &main_}, {TargetName("reports"), &reports_}});
+  }
 
-TEST(SubmissionTest, GoodDocumentBecomesItsPlan) {
-  const auto plan = examined(document());
-  ASSERT_TRUE(plan) << plan.error().errors.front().message;
+  test::FakeTarget main_;
+  test::FakeTarget reports_;
+};
+
+TEST_F(SubmissionTest, GoodDocumentBecomesItsPlan) {
+  const auto examination = examined(document());
+  ASSERT_TRUE(examination) << examination.error().errors.front().message;
+  const auto* plan = &examination->plan;
   EXPECT_EQ(plan->id, PlanId("main.users-display-name"));
   ASSERT_THAT(plan->steps, SizeIs(6)) << "the recipe of set_not_null has four";
   EXPECT_EQ(plan->steps.front().statements.front().kind, "ALTER TABLE");
 }
 
-TEST(SubmissionTest, UnknownTargetIsNamedBesideTheKnownOnes) {
+TEST_F(SubmissionTest, UnknownTargetIsNamedBesideTheKnownOnes) {
   auto wrong = document();
   wrong["target"] = "mian";
   const auto plan = examined(wrong);
@@ -49,7 +59,7 @@ TEST(SubmissionTest, UnknownTargetIsNamedBesideTheKnownOnes) {
   EXPECT_THAT(plan.error().errors.front().message, HasSubstr("main, reports"));
 }
 
-TEST(SubmissionTest, EveryErrorOfFormHasItsPath) {
+TEST_F(SubmissionTest, EveryErrorOfFormHasItsPath) {
   auto wrong = document();
   wrong["backfill"][0].erase("table");
   wrong["expand"][0]["sqll"] = "x";
@@ -62,19 +72,24 @@ TEST(SubmissionTest, EveryErrorOfFormHasItsPath) {
   EXPECT_THAT(paths, Contains("/expand/0/sqll"));
   EXPECT_THAT(paths, Contains("/fleet/0/version"));
   EXPECT_THAT(plan.error().findings, IsEmpty());
+  EXPECT_THAT(plan.error().catalog_missing, HasSubstr("form"));
+  EXPECT_EQ(main_.calls(), 0) << "nothing to ask the target for";
 }
 
-TEST(SubmissionTest, SqlThatDoesNotParseIsNamed) {
+TEST_F(SubmissionTest, SqlThatDoesNotParseIsNamed) {
   auto wrong = document();
   wrong["expand"][0]["sql"] = "ALTER TABLE users ADD COLUM display_name text";
   const auto plan = examined(wrong);
   ASSERT_FALSE(plan);
-  ASSERT_THAT(plan.error().errors, SizeIs(1));
-  EXPECT_EQ(plan.error().errors.front().path, "/expand/0/sql");
-  EXPECT_THAT(plan.error().errors.front().message, HasSubstr("line 1"));
+  const auto& findings = plan.error().findings;
+  const auto error = std::ranges::find(findings, "syntax-error", &core::Finding::rule);
+  ASSERT_NE(error, findings.end());
+  EXPECT_EQ(error->path, "/expand/0/sql");
+  EXPECT_EQ(error->line, 1);
+  EXPECT_EQ(error->column, 42);
 }
 
-TEST(SubmissionTest, RepeatedStepIdIsRefused) {
+TEST_F(SubmissionTest, RepeatedStepIdIsRefused) {
   auto wrong = document();
   wrong["backfill"][0]["id"] = "add";
   const auto plan = examined(wrong);
@@ -83,7 +98,7 @@ TEST(SubmissionTest, RepeatedStepIdIsRefused) {
   EXPECT_THAT(plan.error().errors.front().path, HasSubstr("/backfill/0"));
 }
 
-TEST(SubmissionTest, RefusingFindingsComeWithTheOthersAndCanBeAllowed) {
+TEST_F(SubmissionTest, RefusingFindingsComeWithTheOthersAndCanBeAllowed) {
   auto wrong = document();
   wrong["expand"][0]["sql"] = "ALTER TABLE users DROP COLUMN name";
   const auto refused = examined(wrong);
@@ -96,9 +111,55 @@ TEST(SubmissionTest, RefusingFindingsComeWithTheOthersAndCanBeAllowed) {
     allow[finding.rule] = "nobody reads it";
   }
   wrong["expand"][0]["allow"] = allow;
-  const auto plan = examined(wrong);
-  ASSERT_TRUE(plan);
-  EXPECT_EQ(plan->steps.front().findings.front().allowed_because, "nobody reads it");
+  const auto examination = examined(wrong);
+  ASSERT_TRUE(examination);
+  EXPECT_EQ(examination->plan.steps.front().findings.front().allowed_because, "nobody reads it");
+}
+
+TEST_F(SubmissionTest, TheTargetIsAskedForWhatThePlanConcerns) {
+  const auto examination = examined(document());
+  ASSERT_TRUE(examination);
+  EXPECT_EQ(examination->catalog_missing, "");
+  EXPECT_EQ(main_.calls("catalog"), 1);
+  EXPECT_THAT(main_.last_catalog_request().relations, Contains(core::RelationName{"", "users"}));
+  EXPECT_EQ(reports_.calls(), 0);
+}
+
+TEST_F(SubmissionTest, TheAnalysisUsesTheCatalog) {
+  auto plan = document();
+  plan["expand"][0] = {{"id", "index"},
+                       {"sql", "CREATE INDEX CONCURRENTLY i ON users (name)"},
+                       {"undo", "DROP INDEX CONCURRENTLY IF EXISTS i"}};
+  const auto blind = examined(plan);
+  ASSERT_TRUE(blind);
+  EXPECT_FALSE(blind->plan.steps.front().statements.front().estimate.has_value());
+
+  core::CatalogRelation users;
+  users.name = {"public", "users"};
+  users.rows = 50'000;
+  users.bytes = 8'000'000;
+  users.columns = {{.name = "name", .type = "text", .base_type = "text"}};
+  core::CatalogSnapshot catalog;
+  catalog.search_path = {"pg_catalog", "public"};
+  catalog.relations = {users};
+  main_.set_catalog(catalog);
+  const auto seeing = examined(plan);
+  ASSERT_TRUE(seeing);
+  ASSERT_TRUE(seeing->plan.steps.front().statements.front().estimate.has_value());
+  EXPECT_EQ(seeing->plan.steps.front().statements.front().estimate->rows, 50'000);
+}
+
+TEST_F(SubmissionTest, ATargetThatIsAwayIsNoReasonToRefuse) {
+  main_.fail_next("catalog", ErrorCode::unavailable, 2);
+  const auto examination = examined(document());
+  ASSERT_TRUE(examination);
+  EXPECT_EQ(examination->catalog_missing, "scripted unavailable");
+
+  auto wrong = document();
+  wrong["expand"][0]["sql"] = "ALTER TABLE users DROP COLUMN name";
+  const auto refused = examined(wrong);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().catalog_missing, "scripted unavailable");
 }
 
 }  // namespace
