@@ -75,7 +75,8 @@ TEST_F(CommandLineTest, TakesAPlanFromItsFileToItsEnd) {
   make_people(daemon_->main_dsn(), "people", 10);
   const auto file = files_.write("people.yaml", kPlan).string();
   expect(diastole("ci", {"list"}), 0, "no plans");
-  expect(diastole("ci", {"check", file}), 0, "main.people\n");
+  expect(diastole("ci", {"check", file}), 0,
+         "main.people\n  column: ACCESS EXCLUSIVE on people\n  copy: in batches over people\n");
   expect(diastole("viewer", {"show", "main.people"}), 1, "", "there is no plan main.people");
   expect(diastole("ci", {"submit", file}), 0, "main.people\n");
   expect(diastole("ci", {"submit", file}), 0, "main.people\n");
@@ -138,7 +139,7 @@ TEST_F(CommandLineTest, ComplaintsNameFileAndLine) {
           .string();
   const auto refused = diastole("ci", {"check", unsafe});
   expect(refused, 1, "", unsafe + ":5: ");
-  EXPECT_TRUE(refused.err.contains("CREATE INDEX CONCURRENTLY i ON t (x)")) << refused.err;
+  EXPECT_TRUE(refused.err.contains("    safe form: CREATE INDEX CONCURRENTLY i ON t (x)\n")) << refused.err;
   const auto broken = files_.write("broken.yaml", "plan: x\nexpand: [\n").string();
   expect(diastole("ci", {"submit", broken}), 2, "", broken + ": line ");
   expect(diastole("ci", {"submit", "/not/there.yaml"}), 2, "", "/not/there.yaml");

@@ -1,0 +1,329 @@
+-- ADD COLUMN
+
+ALTER TABLE plain ADD COLUMN new int;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ADD COLUMN IF NOT EXISTS a int;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ADD COLUMN IF NOT EXISTS new int DEFAULT random();
+-- => plain ACCESS EXCLUSIVE, scanned, rewritten
+
+ALTER TABLE plain ADD COLUMN new int DEFAULT 5;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ADD COLUMN new int NOT NULL DEFAULT 5;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ADD COLUMN new timestamptz DEFAULT now();
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ADD COLUMN new date DEFAULT CURRENT_DATE;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ADD COLUMN new text DEFAULT CURRENT_USER;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ADD COLUMN new timestamptz DEFAULT clock_timestamp();
+-- => plain ACCESS EXCLUSIVE, scanned, rewritten
+
+ALTER TABLE plain ADD COLUMN new uuid DEFAULT gen_random_uuid();
+-- => plain ACCESS EXCLUSIVE, scanned, rewritten
+
+ALTER TABLE plain ADD COLUMN new float DEFAULT random();
+-- => plain ACCESS EXCLUSIVE, scanned, rewritten
+
+ALTER TABLE plain ADD COLUMN new int DEFAULT steady(5);
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ADD COLUMN new int DEFAULT settled();
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ADD COLUMN new int DEFAULT fickle();
+-- => plain ACCESS EXCLUSIVE, scanned, rewritten
+
+ALTER TABLE plain ADD COLUMN new text DEFAULT lower('A') || upper('b');
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ADD COLUMN new int DEFAULT nextval('numbers');
+-- => plain ACCESS EXCLUSIVE, scanned, rewritten
+
+ALTER TABLE plain ADD COLUMN new int[] DEFAULT '{}';
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ADD COLUMN new jsonb NOT NULL DEFAULT '{}'::jsonb;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ADD COLUMN new int DEFAULT NULL;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ADD COLUMN new serial;
+-- => plain ACCESS EXCLUSIVE, scanned, rewritten
+
+ALTER TABLE plain ADD COLUMN new bigint GENERATED ALWAYS AS IDENTITY;
+-- => plain ACCESS EXCLUSIVE, scanned, rewritten
+
+ALTER TABLE plain ADD COLUMN new bigint GENERATED ALWAYS AS (a * 2) STORED;
+-- => plain ACCESS EXCLUSIVE, scanned, rewritten
+
+CREATE TABLE empty (a int);
+ALTER TABLE empty ADD COLUMN new int NOT NULL;
+-- => empty ACCESS EXCLUSIVE
+
+ALTER TABLE plain ADD COLUMN new mood DEFAULT 'ok';
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ADD COLUMN new label;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ADD COLUMN new label DEFAULT 'x';
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ADD COLUMN new positive;
+-- => plain ACCESS EXCLUSIVE, scanned, rewritten
+
+ALTER TABLE plain ADD COLUMN new positive DEFAULT 5;
+-- => plain ACCESS EXCLUSIVE, scanned, rewritten
+
+ALTER TABLE plain ADD COLUMN new positive[];
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ADD COLUMN new int CHECK (new > 0);
+-- => plain ACCESS EXCLUSIVE, scanned
+
+ALTER TABLE plain ADD COLUMN new bigint REFERENCES teams;
+-- => plain ACCESS EXCLUSIVE; teams SHARE ROW EXCLUSIVE
+
+-- may: maybe
+ALTER TABLE plain ADD COLUMN new bigint DEFAULT 1 REFERENCES teams;
+-- => plain ACCESS EXCLUSIVE, scanned; teams SHARE ROW EXCLUSIVE, scanned
+
+-- may: maybe
+ALTER TABLE plain ADD COLUMN new bigserial REFERENCES teams;
+-- => plain ACCESS EXCLUSIVE, scanned, rewritten; teams SHARE ROW EXCLUSIVE, scanned
+
+ALTER TABLE plain ADD COLUMN new bigint CONSTRAINT to_team REFERENCES teams CHECK (new > 0);
+-- => plain ACCESS EXCLUSIVE, scanned; teams SHARE ROW EXCLUSIVE
+
+ALTER TABLE plain ADD COLUMN new int UNIQUE;
+-- => plain ACCESS EXCLUSIVE, scanned
+
+ALTER TABLE serials DROP CONSTRAINT serials_pkey;
+ALTER TABLE serials ADD COLUMN new serial PRIMARY KEY;
+-- => serials ACCESS EXCLUSIVE, scanned, rewritten
+
+ALTER TABLE events ADD COLUMN new int;
+-- => events ACCESS EXCLUSIVE; events_2023 ACCESS EXCLUSIVE; events_2024 ACCESS EXCLUSIVE; events_rest ACCESS
+-- => EXCLUSIVE
+
+ALTER TABLE events ADD COLUMN new int DEFAULT random();
+-- => events ACCESS EXCLUSIVE; events_2023 ACCESS EXCLUSIVE, scanned, rewritten; events_2024 ACCESS EXCLUSIVE,
+-- => scanned, rewritten; events_rest ACCESS EXCLUSIVE, scanned, rewritten
+
+ALTER TABLE animals ADD COLUMN new int DEFAULT 1;
+-- => animals ACCESS EXCLUSIVE; dogs ACCESS EXCLUSIVE
+
+ALTER TABLE animals ADD COLUMN new serial;
+-- => animals ACCESS EXCLUSIVE, scanned, rewritten; dogs ACCESS EXCLUSIVE, scanned, rewritten
+
+ALTER TABLE users ADD COLUMN new text COLLATE "C";
+-- => users ACCESS EXCLUSIVE
+
+ALTER TABLE app.notes ADD COLUMN new text, ADD COLUMN newer int DEFAULT fickle();
+-- => app.notes ACCESS EXCLUSIVE, scanned, rewritten
+
+-- DROP COLUMN
+
+ALTER TABLE plain DROP COLUMN b;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain DROP COLUMN IF EXISTS nothing;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE IF EXISTS plain DROP COLUMN IF EXISTS nothing;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain DROP COLUMN a;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE serials DROP COLUMN id;
+-- => serials ACCESS EXCLUSIVE
+
+ALTER TABLE users DROP COLUMN team_id CASCADE;
+-- => big_teams ACCESS EXCLUSIVE; team_sizes ACCESS EXCLUSIVE; teams ACCESS EXCLUSIVE; users ACCESS EXCLUSIVE
+
+ALTER TABLE users DROP COLUMN buddy_id;
+-- => users ACCESS EXCLUSIVE
+
+ALTER TABLE users DROP COLUMN age CASCADE;
+-- => old_names ACCESS EXCLUSIVE; user_names ACCESS EXCLUSIVE; users ACCESS EXCLUSIVE
+
+ALTER TABLE users DROP COLUMN id CASCADE;
+-- => old_names ACCESS EXCLUSIVE; orders ACCESS EXCLUSIVE; user_names ACCESS EXCLUSIVE; users ACCESS EXCLUSIVE
+
+ALTER TABLE orders DROP COLUMN user_id;
+-- => orders ACCESS EXCLUSIVE; users ACCESS EXCLUSIVE
+
+ALTER TABLE events DROP COLUMN kind CASCADE;
+-- => all_events ACCESS EXCLUSIVE; events ACCESS EXCLUSIVE; events_2023 ACCESS EXCLUSIVE; events_2024 ACCESS
+-- => EXCLUSIVE; events_rest ACCESS EXCLUSIVE
+
+ALTER TABLE animals DROP COLUMN name;
+-- => animals ACCESS EXCLUSIVE; dogs ACCESS EXCLUSIVE
+
+ALTER TABLE ONLY animals DROP COLUMN name;
+-- => animals ACCESS EXCLUSIVE; dogs ACCESS EXCLUSIVE
+
+ALTER TABLE things DROP COLUMN source CASCADE;
+-- => things ACCESS EXCLUSIVE
+
+ALTER TABLE visits DROP COLUMN team_id;
+-- => teams ACCESS EXCLUSIVE; visits ACCESS EXCLUSIVE; visits_eu ACCESS EXCLUSIVE; visits_us ACCESS EXCLUSIVE;
+-- => visits_us_0 ACCESS EXCLUSIVE; visits_us_1 ACCESS EXCLUSIVE
+
+-- RENAME COLUMN
+
+ALTER TABLE plain RENAME COLUMN a TO z;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE users RENAME COLUMN email TO mail;
+-- => users ACCESS EXCLUSIVE
+
+ALTER TABLE events RENAME COLUMN kind TO sort;
+-- => events ACCESS EXCLUSIVE; events_2023 ACCESS EXCLUSIVE; events_2024 ACCESS EXCLUSIVE; events_rest ACCESS
+-- => EXCLUSIVE
+
+ALTER TABLE animals RENAME COLUMN name TO title;
+-- => animals ACCESS EXCLUSIVE; dogs ACCESS EXCLUSIVE
+
+ALTER VIEW user_names RENAME COLUMN email TO mail;
+-- => user_names ACCESS EXCLUSIVE
+
+ALTER MATERIALIZED VIEW team_sizes RENAME COLUMN size TO many;
+-- => team_sizes ACCESS EXCLUSIVE
+
+-- ALTER COLUMN, but its type
+
+ALTER TABLE plain ALTER COLUMN a SET DEFAULT 5;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ALTER COLUMN c DROP DEFAULT;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ALTER COLUMN a SET DEFAULT random();
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE events ALTER COLUMN kind SET DEFAULT 'k';
+-- => events ACCESS EXCLUSIVE; events_2023 ACCESS EXCLUSIVE; events_2024 ACCESS EXCLUSIVE; events_rest ACCESS
+-- => EXCLUSIVE
+
+ALTER TABLE ONLY events ALTER COLUMN kind SET DEFAULT 'k';
+-- => events ACCESS EXCLUSIVE
+
+ALTER VIEW user_names ALTER COLUMN age SET DEFAULT 1;
+-- => user_names ACCESS EXCLUSIVE
+
+ALTER TABLE plain ALTER COLUMN c DROP NOT NULL;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ALTER COLUMN c SET NOT NULL;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ALTER COLUMN a SET NOT NULL;
+-- => plain ACCESS EXCLUSIVE, scanned
+
+ALTER TABLE plain ALTER COLUMN d SET NOT NULL;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE plain ALTER COLUMN e SET NOT NULL;
+-- => plain ACCESS EXCLUSIVE, scanned
+
+ALTER TABLE plain ADD CONSTRAINT both_set CHECK (a IS NOT NULL AND n IS NOT NULL);
+ALTER TABLE plain ALTER COLUMN n SET NOT NULL;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE events ALTER COLUMN kind SET NOT NULL;
+-- => events ACCESS EXCLUSIVE; events_2023 ACCESS EXCLUSIVE, scanned; events_2024 ACCESS EXCLUSIVE, scanned;
+-- => events_rest ACCESS EXCLUSIVE, scanned
+
+ALTER TABLE events ADD CONSTRAINT kind_set CHECK (kind IS NOT NULL);
+ALTER TABLE events ALTER COLUMN kind SET NOT NULL;
+-- => events ACCESS EXCLUSIVE; events_2023 ACCESS EXCLUSIVE; events_2024 ACCESS EXCLUSIVE; events_rest ACCESS
+-- => EXCLUSIVE
+
+ALTER TABLE events_2023 ALTER COLUMN kind SET NOT NULL;
+ALTER TABLE events ALTER COLUMN kind SET NOT NULL;
+-- => events ACCESS EXCLUSIVE; events_2023 ACCESS EXCLUSIVE; events_2024 ACCESS EXCLUSIVE, scanned; events_rest
+-- => ACCESS EXCLUSIVE, scanned
+
+ALTER TABLE events ALTER COLUMN at SET NOT NULL;
+-- => events ACCESS EXCLUSIVE
+
+ALTER TABLE animals ALTER COLUMN id SET NOT NULL;
+-- => animals ACCESS EXCLUSIVE; dogs ACCESS EXCLUSIVE
+
+ALTER TABLE animals ALTER COLUMN name SET NOT NULL;
+-- => animals ACCESS EXCLUSIVE, scanned; dogs ACCESS EXCLUSIVE, scanned
+
+ALTER TABLE ONLY animals ALTER COLUMN name SET NOT NULL;
+-- => animals ACCESS EXCLUSIVE, scanned
+
+ALTER TABLE plain ALTER COLUMN a SET NOT NULL, ALTER COLUMN n SET NOT NULL;
+-- => plain ACCESS EXCLUSIVE, scanned
+
+ALTER TABLE events ALTER COLUMN kind DROP NOT NULL;
+-- => events ACCESS EXCLUSIVE; events_2023 ACCESS EXCLUSIVE; events_2024 ACCESS EXCLUSIVE; events_rest ACCESS
+-- => EXCLUSIVE
+
+ALTER TABLE plain ALTER COLUMN a SET STATISTICS 500;
+-- => plain SHARE UPDATE EXCLUSIVE
+
+ALTER TABLE events ALTER COLUMN kind SET STATISTICS 500;
+-- => events SHARE UPDATE EXCLUSIVE; events_2023 SHARE UPDATE EXCLUSIVE; events_2024 SHARE UPDATE EXCLUSIVE;
+-- => events_rest SHARE UPDATE EXCLUSIVE
+
+ALTER TABLE plain ALTER COLUMN a SET (n_distinct = 5);
+-- => plain SHARE UPDATE EXCLUSIVE
+
+ALTER TABLE plain ALTER COLUMN a RESET (n_distinct);
+-- => plain SHARE UPDATE EXCLUSIVE
+
+ALTER TABLE events ALTER COLUMN kind SET (n_distinct = 5);
+-- => events SHARE UPDATE EXCLUSIVE
+
+ALTER TABLE plain ALTER COLUMN b SET STORAGE EXTERNAL;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE events ALTER COLUMN kind SET STORAGE EXTERNAL;
+-- => events ACCESS EXCLUSIVE; events_2023 ACCESS EXCLUSIVE; events_2024 ACCESS EXCLUSIVE; events_rest ACCESS
+-- => EXCLUSIVE
+
+ALTER TABLE plain ALTER COLUMN b SET COMPRESSION pglz;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE animals ALTER COLUMN name SET COMPRESSION pglz;
+-- => animals ACCESS EXCLUSIVE
+
+ALTER TABLE things ALTER COLUMN made DROP EXPRESSION;
+-- => things ACCESS EXCLUSIVE
+
+ALTER TABLE plain ALTER COLUMN c DROP DEFAULT, ALTER COLUMN c ADD GENERATED ALWAYS AS IDENTITY;
+-- => plain ACCESS EXCLUSIVE
+
+ALTER TABLE teams ALTER COLUMN id SET GENERATED BY DEFAULT;
+-- => teams ACCESS EXCLUSIVE
+
+ALTER TABLE teams ALTER COLUMN id SET INCREMENT BY 2;
+-- => teams ACCESS EXCLUSIVE
+
+ALTER TABLE teams ALTER COLUMN id DROP IDENTITY;
+-- => teams ACCESS EXCLUSIVE
+
+ALTER TABLE teams ALTER COLUMN name DROP IDENTITY IF EXISTS;
+-- => teams ACCESS EXCLUSIVE
+
+ALTER TABLE plain ALTER COLUMN a SET DEFAULT 5, VALIDATE CONSTRAINT e_set;
+-- => plain ACCESS EXCLUSIVE, scanned
+
+COMMENT ON COLUMN plain.a IS 'a';
+-- => plain SHARE UPDATE EXCLUSIVE
