@@ -221,7 +221,9 @@ class Commands {
     return with(answer, [&](const json& body) {
       const auto findings =
           body.contains("findings") ? show_findings(body["findings"], a_.file, file->text) : std::string();
-      return findings + body.at("id").get<std::string>() + '\n';
+      // A submitted plan has its steps in `show`.
+      const auto steps = body.contains("state") ? std::string() : show_checked(body);
+      return findings + body.at("id").get<std::string>() + '\n' + steps;
     });
   }
 

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "diastole/base/time.hpp"
 #include "diastole/codec/plan_codec.hpp"
@@ -12,10 +14,19 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::size_t kRelationsShown = 3;
+
 std::string text(const json& object, const char* key) {
   const auto found = object.find(key);
   if (found == object.end() || found->is_null()) return "";
   return found->is_string() ? found->get<std::string>() : found->dump();
+}
+
+// Every line after the first begins with `indent`.
+std::string indented(std::string lines, const std::string& indent) {
+  while (lines.ends_with('\n')) lines.pop_back();
+  for (auto at = lines.find('\n'); at != std::string::npos; at = lines.find('\n', at + 1)) lines.insert(at + 1, indent);
+  return lines;
 }
 
 std::int64_t integer(const json& object, const char* key) {
@@ -80,6 +91,93 @@ std::string place(const std::string& file, const std::string& yaml, const std::s
   const int line = codec::line_of(yaml, path);
   return line > 0 ? fmt::format("{}:{}: {}{}", file, line, path, path.empty() ? "" : ": ")
                   : fmt::format("{}: {}: ", file, path);
+}
+
+// "sql: ALTER TABLE …", and where that has several lines, the key with the text below, `indent` deep.
+std::string keyed(const json& step, const std::string& indent) {
+  for (const char* key : {"sql", "set_not_null", "backfill"}) {
+    const auto said = text(step, key);
+    if (said.empty()) continue;
+    const auto note = text(step, "note").empty() ? "" : "  -- " + text(step, "note");
+    if (said.find('\n') == std::string::npos) return fmt::format("{}: {}{}", key, said, note);
+    return fmt::format("{}:{}\n{}{}", key, note, indent, indented(said, indent));
+  }
+  return step.dump();
+}
+
+// One statement of the same phase is said in a line of its own; else each step with its phase and its key.
+std::string safe_form(const json& steps) {
+  if (steps.empty()) return "";
+  const auto& first = steps.front();
+  if (steps.size() == 1 && !first.contains("phase") && first.contains("sql")) {
+    return fmt::format("    safe form: {}{}\n", indented(text(first, "sql"), "      "),
+                       text(first, "note").empty() ? "" : "  -- " + text(first, "note"));
+  }
+  std::string out = "    safe form:\n";
+  for (const auto& step : steps) {
+    const auto phase = text(step, "phase");
+    out += fmt::format("      {}{}\n", phase.empty() ? "" : phase + ": ", keyed(step, "        "));
+  }
+  return out;
+}
+
+std::string joined(const std::vector<std::string>& parts, std::size_t most = std::string::npos) {
+  std::string out;
+  for (std::size_t i = 0; i < parts.size() && i < most; ++i) out += (i == 0 ? "" : ", ") + parts[i];
+  if (parts.size() > most) out += fmt::format(" and {} more", parts.size() - most);
+  return out;
+}
+
+// "reads all of about 50000 rows, about 1.2s", by the worst that the step's statements do.
+std::string effort(const json& statements) {
+  const auto worst = [&](const char* what) {
+    std::string answer = "no";
+    for (const auto& statement : statements) {
+      for (const auto& touch : statement.value("touches", json::array())) {
+        const auto said = text(touch, what);
+        if (said == "yes" || (said == "maybe" && answer == "no")) answer = said;
+      }
+    }
+    return answer;
+  };
+  const auto rewrites = worst("rewrites");
+  const auto scans = worst("scans");
+  if (rewrites == "no" && scans == "no") return "";
+  std::int64_t rows = 0;
+  std::int64_t ms = 0;
+  bool known = false;
+  for (const auto& statement : statements) {
+    if (!statement.contains("estimate")) continue;
+    known = true;
+    rows += integer(statement["estimate"], "rows");
+    ms += integer(statement["estimate"], "time_ms");
+  }
+  const auto size = known ? fmt::format("of about {} rows, about {}", rows, duration(ms)) : std::string("rows");
+  if (rewrites == "yes") return ", rewrites all " + size;
+  if (scans == "yes") return ", reads all " + size + (rewrites == "maybe" ? ", and may rewrite them" : "");
+  return (rewrites == "maybe" ? ", may rewrite all " : ", may read all ") + size;
+}
+
+// "ACCESS EXCLUSIVE on users": the step's strongest lock and who gets it.
+std::string lock_of(const json& step) {
+  if (step.contains("backfill")) return fmt::format("in batches over {}", text(step["backfill"], "table"));
+  const auto lock = text(step, "lock");
+  if (lock == "NONE") return "no lock";
+  std::vector<std::string> locked;
+  for (const auto& statement : step.value("statements", json::array())) {
+    for (const auto& touch : statement.value("touches", json::array())) {
+      const auto relation = text(touch, "relation");
+      if (text(touch, "lock") == lock && std::ranges::find(locked, relation) == locked.end())
+        locked.push_back(relation);
+    }
+  }
+  return locked.empty() ? lock : fmt::format("{} on {}", lock, joined(locked, kRelationsShown));
+}
+
+std::string without_catalog(const json& answer) {
+  const auto catalog = text(answer, "catalog");
+  return catalog.empty() || catalog == "read" ? ""
+                                              : fmt::format("analysed without the target's catalog: {}\n", catalog);
 }
 
 std::string event_text(const json& e) {
@@ -190,9 +288,22 @@ std::string show_findings(const json& findings, const std::string& file, const s
     out += fmt::format("{}{}: {}: {}{}\n", place(file, yaml, text(finding, "path")), text(finding, "severity"),
                        text(finding, "rule"), text(finding, "message"),
                        allowed.empty() ? "" : " (allowed: " + allowed + ")");
-    if (!text(finding, "safe_form").empty()) out += fmt::format("    safe form: {}\n", text(finding, "safe_form"));
+    out += safe_form(finding.value("safe_form", json::array()));
+    const auto takes = finding.value("takes", std::vector<std::string>());
+    if (!takes.empty()) out += fmt::format("    takes along: {}\n", joined(takes));
+    const auto sharper = text(finding, "sharper_with");
+    if (!sharper.empty()) out += fmt::format("    would be sharper with: {}\n", sharper);
   }
   return out;
+}
+
+std::string show_checked(const json& checked) {
+  std::string out;
+  for (const auto& step : checked.value("steps", json::array())) {
+    out +=
+        fmt::format("  {}: {}{}\n", text(step, "id"), lock_of(step), effort(step.value("statements", json::array())));
+  }
+  return out + without_catalog(checked);
 }
 
 std::string show_problem(const json& problem, const std::string& file, const std::string& yaml) {
@@ -201,7 +312,9 @@ std::string show_problem(const json& problem, const std::string& file, const std
   for (const auto& error : problem.value("errors", json::array())) {
     out += fmt::format("{}{}\n", place(file, yaml, text(error, "path")), text(error, "detail"));
   }
-  out += show_findings(problem.value("findings", json::array()), file, yaml);
+  if (const auto findings = problem.value("findings", json::array()); !findings.empty()) {
+    out += show_findings(findings, file, yaml) + without_catalog(problem);
+  }
   if (out.empty()) {
     const auto path = text(problem, "path");
     out = fmt::format("{}: {}{}\n", text(problem, "title"), path.empty() ? "" : path + ": ", text(problem, "detail"));

@@ -11,6 +11,8 @@ namespace diastole::cli {
 [[nodiscard]] std::string show_event(const nlohmann::json& event);  // one line; empty where there is nothing to say
 [[nodiscard]] std::string show_findings(const nlohmann::json& findings, const std::string& file,
                                         const std::string& yaml);
+// What an accepted plan's steps lock, read and rewrite, one line a step.
+[[nodiscard]] std::string show_checked(const nlohmann::json& checked);
 // A problem document; `file` and `yaml`, where given, turn its paths into lines.
 [[nodiscard]] std::string show_problem(const nlohmann::json& problem, const std::string& file = {},
                                        const std::string& yaml = {});

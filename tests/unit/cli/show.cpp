@@ -1,0 +1,123 @@
+// What people read of the daemon's answers.
+#include "show.hpp"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace diastole::cli {
+namespace {
+
+using nlohmann::json;
+
+std::string finding(const std::string& more) {
+  const auto findings = json::parse(R"([{"rule": "r", "severity": "error", "message": "m", "path": "/expand/0/sql")" +
+                                    (more.empty() ? "" : ", " + more) + "}]");
+  return show_findings(findings, "p.yaml", "expand:\n  - sql: x\n");
+}
+
+TEST(ShowFindingsTest, AStatementIsItsSafeFormInOneLine) {
+  EXPECT_EQ(finding(""), "p.yaml:2: /expand/0/sql: error: r: m\n");
+  EXPECT_EQ(finding(R"_("safe_form": [{"sql": "CREATE INDEX CONCURRENTLY i ON t (a)"}])_"),
+            "p.yaml:2: /expand/0/sql: error: r: m\n"
+            "    safe form: CREATE INDEX CONCURRENTLY i ON t (a)\n");
+  EXPECT_EQ(finding(R"("safe_form": [{"sql": "SELECT 1,\n  2", "note": "why"}], "allowed_because": "x")"),
+            "p.yaml:2: /expand/0/sql: error: r: m (allowed: x)\n"
+            "    safe form: SELECT 1,\n"
+            "        2  -- why\n");
+}
+
+TEST(ShowFindingsTest, StepsAreSaidWithTheirPhaseAndKey) {
+  EXPECT_EQ(finding(R"("safe_form": [
+    {"sql": "ALTER TABLE t ADD COLUMN n text", "phase": "expand", "note": "empty at first"},
+    {"backfill": "table: t\nset: { n: o }\n", "phase": "backfill", "note": "both written"},
+    {"set_not_null": "t.n", "phase": "contract"}, {"sql": "SELECT 1"}])"),
+            "p.yaml:2: /expand/0/sql: error: r: m\n"
+            "    safe form:\n"
+            "      expand: sql: ALTER TABLE t ADD COLUMN n text  -- empty at first\n"
+            "      backfill: backfill:  -- both written\n"
+            "        table: t\n"
+            "        set: { n: o }\n"
+            "      contract: set_not_null: t.n\n"
+            "      sql: SELECT 1\n");
+  EXPECT_EQ(finding(R"("safe_form": [{"sql": "DROP TABLE t", "phase": "contract"}])"),
+            "p.yaml:2: /expand/0/sql: error: r: m\n"
+            "    safe form:\n"
+            "      contract: sql: DROP TABLE t\n");
+  EXPECT_EQ(finding(R"("safe_form": [{"set_not_null": "t.n"}])"),
+            "p.yaml:2: /expand/0/sql: error: r: m\n"
+            "    safe form:\n"
+            "      set_not_null: t.n\n");
+}
+
+TEST(ShowFindingsTest, WhatItTakesAndWhatWouldTellMore) {
+  EXPECT_EQ(finding(R"_("takes": ["view app.v", "function f() (by its text)"], "sharper_with": "the type of t.a")_"),
+            "p.yaml:2: /expand/0/sql: error: r: m\n"
+            "    takes along: view app.v, function f() (by its text)\n"
+            "    would be sharper with: the type of t.a\n");
+}
+
+TEST(ShowFindingsTest, ARefusalSaysThatTheCatalogWasMissing) {
+  auto problem = json::parse(R"({"title": "Plan refused", "detail": "d", "errors": [], "catalog": "read",
+    "findings": [{"rule": "r", "severity": "error", "message": "m"}]})");
+  EXPECT_EQ(show_problem(problem), "error: r: m\n");
+  problem["catalog"] = "target main is away";
+  EXPECT_EQ(show_problem(problem), "error: r: m\nanalysed without the target's catalog: target main is away\n");
+  problem["findings"] = json::array();
+  problem["errors"] = json::parse(R"([{"path": "/plan", "detail": "missing"}])");
+  EXPECT_EQ(show_problem(problem), "/plan: missing\n") << "nothing was analysed";
+}
+
+// One step with one statement.
+std::string checked(const std::string& lock, const std::string& statement) {
+  return show_checked(json::parse(R"({"catalog": "read", "steps": [{"id": "s", "lock": ")" + lock +
+                                  R"(", "statements": [)" + statement + "]}]}"));
+}
+
+TEST(ShowCheckedTest, AStepIsItsLockItsWorkAndHowLong) {
+  EXPECT_EQ(checked("ACCESS EXCLUSIVE", R"({"touches": [
+    {"relation": "users", "lock": "ACCESS EXCLUSIVE", "scans": "no", "rewrites": "no"},
+    {"relation": "teams", "lock": "ROW SHARE", "scans": "no", "rewrites": "no"}]})"),
+            "  s: ACCESS EXCLUSIVE on users\n");
+  const std::string estimate = R"("estimate": {"rows": 50000, "time_ms": 1200})";
+  EXPECT_EQ(checked("SHARE UPDATE EXCLUSIVE", R"({"touches": [{"relation": "users", "lock": "SHARE UPDATE EXCLUSIVE",
+    "scans": "yes", "rewrites": "no"}], )" + estimate +
+                                                  "}"),
+            "  s: SHARE UPDATE EXCLUSIVE on users, reads all of about 50000 rows, about 1.2s\n");
+  EXPECT_EQ(checked("ACCESS EXCLUSIVE", R"({"touches": [{"relation": "users", "lock": "ACCESS EXCLUSIVE",
+    "scans": "yes", "rewrites": "yes"}], )" +
+                                            estimate + "}"),
+            "  s: ACCESS EXCLUSIVE on users, rewrites all of about 50000 rows, about 1.2s\n");
+  EXPECT_EQ(checked("SHARE", R"({"touches": [{"relation": "a", "lock": "SHARE", "scans": "yes", "rewrites": "no"}]})"),
+            "  s: SHARE on a, reads all rows\n");
+  EXPECT_EQ(
+      checked("SHARE", R"({"touches": [{"relation": "a", "lock": "SHARE", "scans": "maybe", "rewrites": "no"}]})"),
+      "  s: SHARE on a, may read all rows\n");
+  EXPECT_EQ(
+      checked("SHARE", R"({"touches": [{"relation": "a", "lock": "SHARE", "scans": "maybe", "rewrites": "maybe"}]})"),
+      "  s: SHARE on a, may rewrite all rows\n");
+  EXPECT_EQ(
+      checked("SHARE", R"({"touches": [{"relation": "a", "lock": "SHARE", "scans": "yes", "rewrites": "maybe"}]})"),
+      "  s: SHARE on a, reads all rows, and may rewrite them\n");
+}
+
+TEST(ShowCheckedTest, StepsWithoutALockBatchesAndManyRelations) {
+  EXPECT_EQ(checked("NONE", R"({"creates": ["t"]})"), "  s: no lock\n");
+  EXPECT_EQ(
+      show_checked(json::parse(
+          R"({"steps": [{"id": "b", "lock": "ROW EXCLUSIVE", "statements": [], "backfill": {"table": "users"}}]})")),
+      "  b: in batches over users\n");
+  std::string touches;
+  for (const char* relation : {"a", "b", "c", "d", "e", "a"}) {
+    touches += (touches.empty() ? "" : ",") + std::string(R"({"relation": ")") + relation + R"(", "lock": "SHARE"})";
+  }
+  EXPECT_EQ(checked("SHARE", R"({"touches": [)" + touches + "]}"), "  s: SHARE on a, b, c and 2 more\n");
+}
+
+TEST(ShowCheckedTest, AMissingCatalogIsSaid) {
+  EXPECT_EQ(show_checked(json::parse(R"({"steps": [], "catalog": "target main is away"})")),
+            "analysed without the target's catalog: target main is away\n");
+}
+
+}  // namespace
+}  // namespace diastole::cli
