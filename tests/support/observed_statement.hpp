@@ -172,12 +172,10 @@ class Observer {
 
   Counts scans(SqlSession& session, const std::string& when) {
     Counts rows;
-    for (const auto& [oid, file] : files_) {
-      if (file == 0) continue;
-      rows[oid] = 0;
-    }
     std::string list;
-    for (const auto& [oid, count] : rows) list += (list.empty() ? "" : ",") + oid;
+    for (const auto& [oid, file] : files_) {
+      if (file != 0) list += (list.empty() ? "" : ",") + oid;
+    }
     for (const auto& row : session.run(fmt::format(
              "SELECT oid, pg_stat_get{}_tuples_returned(oid) FROM unnest('{{{}}}'::oid[]) AS r(oid)", when, list))) {
       rows[row[0]] = std::stol(row[1]);
