@@ -17,6 +17,7 @@
 // DIASTOLE_RECORD=1 in the environment writes down what is observed anew.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -207,11 +208,15 @@ class Databases {
     return databases;
   }
 
+  // Its name.
   std::string copy() {
     const std::string name = fmt::format("copy_{}", ++copies_);
-    SqlSession admin(cluster().dsn());
-    admin.run(fmt::format("CREATE DATABASE {} TEMPLATE base STRATEGY file_copy", name));
-    return cluster().dsn(name);
+    SqlSession(cluster().dsn()).run(fmt::format("CREATE DATABASE {} TEMPLATE base STRATEGY file_copy", name));
+    return name;
+  }
+  // Only to save room: one with a subscription stays.
+  static void drop(const std::string& name) {
+    SqlSession(cluster().dsn()).attempt(fmt::format("DROP DATABASE {} WITH (FORCE)", name));
   }
 
  private:
@@ -234,12 +239,19 @@ class Databases {
 class Place {
  public:
   explicit Place(const std::string& setup = {})
-      : dsn_(Databases::get().copy()),
-        observer(dsn_, setup),
-        target_(postgres::make_target(TargetName{"main"}, dsn_, "6a8c7f0e-0d43-4c38-9b5e-1f2f4a9f6d11", log_)) {}
+      : observer(cluster().dsn(database_.name), setup),
+        target_(postgres::make_target(TargetName{"main"}, cluster().dsn(database_.name),
+                                      "6a8c7f0e-0d43-4c38-9b5e-1f2f4a9f6d11", log_)) {}
 
  private:
-  const std::string dsn_;
+  struct Copy {
+    Copy() : name(Databases::get().copy()) {}
+    Copy(const Copy&) = delete;
+    Copy& operator=(const Copy&) = delete;
+    ~Copy() { Databases::drop(name); }
+    const std::string name;
+  };
+  const Copy database_;  // goes last
 
  public:
   Observer observer;
@@ -377,6 +389,16 @@ INSTANTIATE_TEST_SUITE_P(Files, ObservedEffectsTest, testing::ValuesIn(kFiles),
 }  // namespace
 }  // namespace diastole::test
 
+// In memory where there is some: two hundred databases are copied, file by file.
 int main(int argc, char** argv) {
-  return diastole::test::run_with_postgres(argc, argv);
+  namespace fs = std::filesystem;
+  constexpr std::uintmax_t kEnough = 1'000'000'000;
+  const fs::path memory = "/dev/shm";
+  const fs::path ours = memory / fmt::format("diastole-test-{}", getpid());
+  std::error_code ignored;
+  const auto space = fs::space(memory, ignored);
+  if (!ignored && space.available > kEnough) diastole::test::postgres_environment().keep_in(ours);
+  const int result = diastole::test::run_with_postgres(argc, argv);
+  fs::remove_all(ours, ignored);
+  return result;
 }

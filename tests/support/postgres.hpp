@@ -6,7 +6,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <pqxx/pqxx>
 #include <string>
 
@@ -18,17 +20,21 @@ class PostgresEnvironment : public ::testing::Environment {
  public:
   void SetUp() override {
     auto started = postgres::EmbeddedCluster::start(
-        {.data_dir = {},
+        {.data_dir = data_dir_,
          .settings = {{"fsync", "off"}, {"full_page_writes", "off"}, {"max_prepared_transactions", "10"}}});
     if (!started) FAIL() << started.error().message;
     cluster_ = std::move(*started);
   }
   void TearDown() override { cluster_.reset(); }
 
+  // Before the tests run; the directory is not there yet, and is the caller's to remove.
+  void keep_in(const std::filesystem::path& data_dir) { data_dir_ = data_dir; }
+
   [[nodiscard]] postgres::EmbeddedCluster& cluster() { return *cluster_; }
   [[nodiscard]] std::string next_database() { return fmt::format("test_{}", ++databases_); }
 
  private:
+  std::optional<std::filesystem::path> data_dir_;
   std::unique_ptr<postgres::EmbeddedCluster> cluster_;
   int databases_ = 0;
 };
