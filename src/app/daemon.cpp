@@ -91,6 +91,7 @@ http::ApiSettings api_settings(const config::Config& config, bool dev) {
     if (role) settings.principals.push_back({token.name, *role, codec::sha256(token.secret.reveal())});
   }
   settings.plan_defaults = {config.gate.soak, config.gate.min_soak, config.approvals.min_contract};
+  settings.analysis = {.require_table_schema = config.analysis.require_table_schema};
   settings.approval_by_submitter = config.approvals.by_submitter;
   settings.plan_bytes = static_cast<std::size_t>(config.limits.plan_bytes);
   settings.heartbeat_bytes = static_cast<std::size_t>(config.limits.heartbeat_bytes);

@@ -12,6 +12,7 @@
 #include "client.hpp"
 #include "diastole/base/time.hpp"
 #include "diastole/codec/plan_codec.hpp"
+#include "diastole/sql/analysis.hpp"
 #include "show.hpp"
 
 namespace {
@@ -284,6 +285,8 @@ int main(int argc, char** argv) {
   add("check", "say what submitting a plan would", [](Commands& c) { return c.check(); })
       ->add_option("file", a.file, file_help)
       ->required();
+  add("rules", "the analyser's rules, as a Markdown table",
+      [](Commands&) { return fmt::print("{}", sql::rules_reference()), 0; });
   add("list", "all plans", [](Commands& c) { return c.list(); });
   add_for_plan("show", "a plan, its steps and why it waits", [](Commands& c) { return c.show(); });
   add_for_plan("gate", "the version gate and every reason", [](Commands& c) { return c.gate(); });

@@ -289,8 +289,8 @@ std::string show_findings(const json& findings, const std::string& file, const s
                        text(finding, "rule"), text(finding, "message"),
                        allowed.empty() ? "" : " (allowed: " + allowed + ")");
     out += safe_form(finding.value("safe_form", json::array()));
-    const auto takes = finding.value("takes", std::vector<std::string>());
-    if (!takes.empty()) out += fmt::format("    takes along: {}\n", joined(takes));
+    const auto concerned = finding.value("concerned", std::vector<std::string>());
+    if (!concerned.empty()) out += fmt::format("    concerned: {}\n", joined(concerned));
     const auto sharper = text(finding, "sharper_with");
     if (!sharper.empty()) out += fmt::format("    would be sharper with: {}\n", sharper);
   }

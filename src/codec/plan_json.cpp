@@ -88,7 +88,7 @@ core::Finding finding_from(const json& in) {
                      .column = take<std::string>(subject, "column"),
                      .object = take<std::string>(subject, "object")};
   finding.safe_form = list_from<core::SafeStep>(in, "safe_form", safe_step_from);
-  finding.takes = take<std::vector<std::string>>(in, "takes");
+  finding.concerned = take<std::vector<std::string>>(in, "concerned");
   finding.sharper_with = take<std::string>(in, "sharper_with");
   finding.path = take<std::string>(in, "path");
   finding.line = take<int>(in, "line");
@@ -179,7 +179,7 @@ json finding_to_json(const core::Finding& finding) {
   put(subject, "object", finding.subject.object);
   if (!subject.empty()) out["subject"] = std::move(subject);
   if (!finding.safe_form.empty()) out["safe_form"] = list_to(finding.safe_form, safe_step_to);
-  put(out, "takes", finding.takes);
+  put(out, "concerned", finding.concerned);
   put(out, "sharper_with", finding.sharper_with);
   put(out, "path", finding.path);
   put(out, "line", finding.line);

@@ -69,6 +69,9 @@ constexpr Key kKeys[] = {
     {"approvals.min_contract", [](Draft& d) -> int& { return d.config.approvals.min_contract; },
      "How many approvals a plan must ask for before contract, at the least.", 0, 10},
 
+    {"analysis.require_table_schema", [](Draft& d) -> bool& { return d.config.analysis.require_table_schema; },
+     "Warn of tables that a plan names without their schema (rule require-table-schema)."},
+
     {"fleet.heartbeat", [](Draft& d) -> Milliseconds& { return d.config.fleet.heartbeat; },
      "How often an instance is asked to report.", kSecond, kHour},
     {"fleet.suspect_after", [](Draft& d) -> Milliseconds& { return d.config.fleet.suspect_after; },

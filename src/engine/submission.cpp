@@ -22,7 +22,7 @@ Error unknown_target(const TargetName& wanted, const Targets& targets) {
 }  // namespace
 
 std::expected<Examined, Refusal> examine(const nlohmann::json& document, const codec::PlanDefaults& defaults,
-                                         const Targets& targets) {
+                                         const Targets& targets, const sql::AnalysisOptions& options) {
   auto read = codec::plan_from_document(document, defaults);
   if (!read) return std::unexpected(Refusal{std::move(read.error()), {}, kNotAsked});
   const auto target = targets.find(read->target);
@@ -31,7 +31,7 @@ std::expected<Examined, Refusal> examine(const nlohmann::json& document, const c
   const auto catalog = target->second->catalog(sql::concerns(*read));
   const std::string missing = catalog ? std::string() : catalog.error().failure.message;
   const auto refuse = [&](Error error) { return std::unexpected(Refusal{{std::move(error)}, {}, missing}); };
-  auto plan = sql::complete(std::move(*read), catalog ? &*catalog : nullptr);
+  auto plan = sql::complete(std::move(*read), catalog ? &*catalog : nullptr, options);
   if (!plan) return refuse(std::move(plan.error()));
   if (!sql::refusals(*plan).empty()) {
     Refusal refusal{{}, {}, missing};

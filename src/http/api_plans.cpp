@@ -91,7 +91,7 @@ Answer ApiCalls::submit(const Call& call) {
     const auto present = parts_.journal.get(read->id);
     if (present && (*present)->plan.hash == read->hash) return submitted_response(200, **present);
   }
-  const auto examined = engine::examine(*document, settings_.plan_defaults, parts_.targets);
+  const auto examined = engine::examine(*document, settings_.plan_defaults, parts_.targets, settings_.analysis);
   if (!examined) return refusal_response(examined.error());
   const auto submitted = parts_.journal.submit(examined->plan, call.principal.name);
   if (!submitted) return problem(submitted.error());
@@ -101,7 +101,7 @@ Answer ApiCalls::submit(const Call& call) {
 Answer ApiCalls::check(const Call& call) {
   auto document = json_body(call.request, settings_.plan_bytes);
   if (!document) return std::move(document.error());
-  const auto examined = engine::examine(*document, settings_.plan_defaults, parts_.targets);
+  const auto examined = engine::examine(*document, settings_.plan_defaults, parts_.targets, settings_.analysis);
   if (!examined) return refusal_response(examined.error());
   const auto& plan = examined->plan;
   json steps = json::array();

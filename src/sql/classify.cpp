@@ -22,6 +22,8 @@ using core::LockMode;
 constexpr std::int64_t kScanBytesPerMs = 110'000;
 constexpr std::int64_t kCopyBytesPerMs = 34'000;
 constexpr std::int64_t kIndexBytesPerMs = 5'900;
+// Where the table was never analysed.
+constexpr std::int64_t kUsualRowBytes = 100;
 
 void apply_subject(const StatementKind& kind, Node body, Effects& effects) {
   const Node subject = body[kind.subject];
@@ -84,7 +86,7 @@ std::optional<core::Estimate> estimate(const core::Statement& statement, const K
     }
     const core::CatalogRelation* table = known.table(touch.relation);
     if (table == nullptr) return std::nullopt;
-    sum.rows += std::max<std::int64_t>(table->rows, 0);
+    sum.rows += table->rows >= 0 ? table->rows : table->bytes / kUsualRowBytes;
     sum.time += Milliseconds{touch.rewrites == Answer::no ? table->bytes / kScanBytesPerMs : copy_time(*table)};
   }
   return sum;

@@ -18,6 +18,7 @@ using core::RelationName;
 // Reading, copying and indexing this much takes some tens of milliseconds (README, "What the analyser knows").
 constexpr std::int64_t kSmallRows = 10'000;
 constexpr std::int64_t kSmallBytes = 8 * 1024 * 1024;
+constexpr std::int64_t kSmallUncounted = 1024 * 1024;  // where the planner has no estimate of the rows yet
 
 // A back-translation of an SQL identifier that quote_identifier() has written.
 std::string unquoted(std::string_view part) {
@@ -163,7 +164,8 @@ bool Known::is_small(std::string_view table) const {
   const CatalogRelation* known = this->table(table);
   if (known == nullptr) return false;
   const auto small = [](const CatalogRelation& one) {
-    return one.rows <= kSmallRows && one.bytes + one.index_bytes <= kSmallBytes;
+    const std::int64_t most = one.rows < 0 ? kSmallUncounted : kSmallBytes;
+    return one.rows <= kSmallRows && one.bytes + one.index_bytes <= most;
   };
   return small(*known) && std::ranges::all_of(descendants(*known), [&](const auto* child) { return small(*child); });
 }

@@ -65,8 +65,8 @@ class TableRules {
     if (known_to_old_code() || reporter_.phase() == kContract) {
       if (core::Finding* found = reporter_.report(kBanDropColumn, blanks()); found != nullptr && present != nullptr) {
         const Dependents others = dependents_of(*present, name_);
-        found->takes = others.blocking;
-        found->takes.insert(found->takes.end(), others.along.begin(), others.along.end());
+        found->concerned = others.blocking;
+        found->concerned.insert(found->concerned.end(), others.along.begin(), others.along.end());
       }
     }
     const bool cascade = command.text("behavior") == "DROP_CASCADE";

@@ -157,14 +157,15 @@ void lint_dependents(const Lint& lint, const core::CatalogRelation& relation, st
   if (cascade) {
     std::ranges::move(found.along, std::back_inserter(found.blocking));
     if (core::Finding* reported = lint.reporter.report(kDropCascade, blanks))
-      reported->takes = std::move(found.blocking);
+      reported->concerned = std::move(found.blocking);
     return;
   }
   if (!found.blocking.empty()) {
-    if (core::Finding* reported = lint.reporter.report(kDropBlocked, blanks)) reported->takes = found.blocking;
+    if (core::Finding* reported = lint.reporter.report(kDropBlocked, blanks)) reported->concerned = found.blocking;
   }
   if (found.along.empty()) return;
-  if (core::Finding* reported = lint.reporter.report(kDropTakesAlong, blanks)) reported->takes = std::move(found.along);
+  if (core::Finding* reported = lint.reporter.report(kDropTakesAlong, blanks))
+    reported->concerned = std::move(found.along);
 }
 
 void lint_drop(const Lint& lint) {
@@ -251,7 +252,7 @@ void lint_truncate(const Lint& lint) {
   core::Finding* found = lint.reporter.report(kBanTruncateCascade, blanks);
   if (found == nullptr) return;
   for (const core::Touch& touch : lint.statement.statement.touches) {
-    if (!touch.named) found->takes.push_back(fmt::format("table {}", touch.relation));
+    if (!touch.named) found->concerned.push_back(fmt::format("table {}", touch.relation));
   }
 }
 

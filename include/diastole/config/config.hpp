@@ -54,6 +54,10 @@ struct Config {
     int min_contract = 0;
   } approvals;
 
+  struct Analysis {
+    bool require_table_schema = false;
+  } analysis;
+
   struct Fleet {
     Milliseconds heartbeat{10'000};
     Milliseconds suspect_after{40'000};

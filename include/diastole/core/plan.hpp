@@ -78,10 +78,11 @@ struct Finding {
   std::string message;
   Subject subject = {};
   std::vector<SafeStep> safe_form = {};  // what does it safely; may be empty
-  std::vector<std::string> takes = {};   // what else goes with it: "view app.names", "function f() (by its text)"
-  std::string sharper_with = {};         // what the target's catalog would decide here, where it was not at hand
-  std::string path = {};                 // JSON pointer into the plan document, e.g. /expand/0/sql
-  int line = 0;                          // 1-based, in the SQL at path; 0 where it concerns the whole
+  std::vector<std::string> concerned =
+      {};  // what goes with it or stands in its way: "view app.names", "function f() (by its text)"
+  std::string sharper_with = {};  // what the target's catalog would decide here, where it was not at hand
+  std::string path = {};          // JSON pointer into the plan document, e.g. /expand/0/sql
+  int line = 0;                   // 1-based, in the SQL at path; 0 where it concerns the whole
   int column = 0;
   std::string allowed_because;  // the step's allow reason, when it lets this finding pass
 

@@ -9,6 +9,7 @@
 #include "diastole/codec/plan_codec.hpp"
 #include "diastole/core/plan.hpp"
 #include "diastole/engine/reconciler.hpp"
+#include "diastole/sql/analysis.hpp"
 
 namespace diastole::engine {
 
@@ -25,6 +26,7 @@ struct Refusal {
 
 // Reads, analyses and validates. Asks the plan's target once, for as long as its catalog() may take.
 [[nodiscard]] std::expected<Examined, Refusal> examine(const nlohmann::json& document,
-                                                       const codec::PlanDefaults& defaults, const Targets& targets);
+                                                       const codec::PlanDefaults& defaults, const Targets& targets,
+                                                       const sql::AnalysisOptions& options = {});
 
 }  // namespace diastole::engine

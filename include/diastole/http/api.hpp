@@ -11,6 +11,7 @@
 #include "diastole/engine/journal.hpp"
 #include "diastole/engine/reconciler.hpp"
 #include "diastole/http/message.hpp"
+#include "diastole/sql/analysis.hpp"
 
 namespace diastole::http {
 
@@ -30,6 +31,7 @@ struct ApiSettings {
   bool open = false;
   std::vector<Principal> principals;
   codec::PlanDefaults plan_defaults;
+  sql::AnalysisOptions analysis;
   bool approval_by_submitter = false;
   std::size_t plan_bytes = 1024 * 1024;
   std::size_t heartbeat_bytes = 4096;

@@ -53,6 +53,9 @@ struct AnalysisOptions {
 // What complete() would like to know of the target.
 [[nodiscard]] core::CatalogRequest concerns(const core::Plan& plan);
 
+// Every rule as a row of a Markdown table: name, what it does in expand and in contract, why, instead, servers.
+[[nodiscard]] std::string rules_reference();
+
 // The findings that refuse the plan.
 [[nodiscard]] std::vector<core::Finding> refusals(const core::Plan& plan);
 

@@ -66,7 +66,7 @@ Plan full_plan() {
        .safe_form = {{.phase = {}, .form = SafeStep::Form::sql, .text = "CREATE …", .note = "alone"},
                      {.phase = Phase::contract, .form = SafeStep::Form::set_not_null, .text = "users.a", .note = {}},
                      {.phase = Phase::backfill, .form = SafeStep::Form::backfill, .text = "{}", .note = {}}},
-       .takes = {"view v"},
+       .concerned = {"view v"},
        .sharper_with = "the column's type",
        .path = "/expand/1/sql",
        .line = 1,
