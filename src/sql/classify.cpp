@@ -62,12 +62,13 @@ bool writes_rows(std::string_view tag) {
 // Reading the relations that it names is the least a statement does; rows are written wherever a data-modifying node
 // stands, in WITH too. In the bodies of functions and rules it stands for later, but takes its lock.
 void touch_relations(const ParsedStatement& parsed, bool queries, const Known& known, Effects& effects) {
-  refine::read_rows(parsed.body, queries, known, effects);
+  const refine::Mentions mentions = refine::mentions_in(parsed.body);
+  refine::read_rows(mentions, queries, known, effects);
   const auto write = queries ? refine::write_rows : refine::name_written;
   if (writes_rows(parsed.tag)) write(parsed.tag, parsed.body, known, effects);
-  visit_objects(parsed.body, [&](std::string_view key, Node node) {
-    if (writes_rows(key)) write(key, node, known, effects);
-  });
+  for (const auto& [tag, node] : mentions.writes) {
+    if (writes_rows(tag)) write(tag, node, known, effects);
+  }
 }
 
 std::int64_t copy_time(const core::CatalogRelation& table) {

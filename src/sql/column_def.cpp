@@ -117,6 +117,7 @@ ColumnTraits column_traits(Node column, const Known& known) {
     const std::string_view kind = constraint.text("contype");
     const Node expression = constraint["raw_expr"];
     if (kind == "CONSTR_NOTNULL" || kind == "CONSTR_PRIMARY") traits.not_null = true;
+    if (kind == "CONSTR_PRIMARY") traits.primary = true;
     if (kind == "CONSTR_IDENTITY") traits.identity = true;
     if (kind == "CONSTR_GENERATED") {
       traits.generated = true;

@@ -17,6 +17,7 @@ struct ColumnTraits {
   core::Answer per_row = core::Answer::no;      // the default is computed for each row
   core::Answer constrained = core::Answer::no;  // the type is a domain that each row must be checked against
   bool filled = false;                          // rows get a value: foreign keys are checked
+  bool primary = false;                         // PRIMARY KEY, on the column itself
   bool serial = false;
   bool identity = false;
   bool generated = false;
@@ -28,6 +29,20 @@ struct ColumnTraits {
   [[nodiscard]] core::Answer scans() const;
   bool checked = false;  // UNIQUE or CHECK, or REFERENCES where it is filled: the rows are read for it
 };
+
+// The foreign keys that CREATE TABLE or ALTER TABLE defines: visitor(the Constraint).
+template <typename Visitor>
+void each_foreign_key(Node body, Visitor&& visitor) {
+  const auto look = [&](Node element) {
+    if (element.tag() == "Constraint" && element.body()["pktable"]) visitor(element.body());
+    if (element.tag() != "ColumnDef") return;
+    for (const Node constraint : element.body()["constraints"]) {
+      if (constraint.body()["pktable"]) visitor(constraint.body());
+    }
+  };
+  for (const Node element : body["tableElts"]) look(element);
+  for (const Node command : body["cmds"]) look(command.body()["def"]);
+}
 
 // Of a ColumnDef.
 [[nodiscard]] ColumnTraits column_traits(Node column, const Known& known);

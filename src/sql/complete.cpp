@@ -86,8 +86,7 @@ void check_timeout(Step& step) {
 void complete_statements(Step& step, const AnalysisOptions& options, PlanMemory& memory) {
   const std::size_t keys = memory.foreign_keys.size();
   LintedText linted = lint_text(step.sql, step.phase, options, memory);
-  for (std::size_t i = keys; i < memory.foreign_keys.size(); ++i)
-    memory.foreign_keys[i].finding.path = step.path + "/sql";
+  for (std::size_t i = keys; i < memory.foreign_keys.size(); ++i) memory.foreign_keys[i].path = step.path + "/sql";
   add_findings(step, std::move(linted.findings), "sql");
   step.statements = std::move(linted.statements);
   check_timeout(step);

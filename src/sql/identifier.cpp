@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 
 #include "diastole/sql/analysis.hpp"
 #include "text.hpp"
@@ -19,22 +21,180 @@ bool identifier_byte(char c) {
 }
 
 // Words that cannot stand unquoted everywhere a name may: pg_get_keywords() of PostgreSQL 15 without the unreserved
-// ones, each between spaces.
-constexpr std::string_view kKeywords =
-    " all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both "
-    "case cast char character check coalesce collate collation column concurrently constraint create cross "
-    "current_catalog current_date current_role current_schema current_time current_timestamp current_user dec "
-    "decimal default deferrable desc distinct do else end except exists extract false fetch float for foreign "
-    "freeze from full grant greatest group grouping having ilike in initially inner inout int integer intersect "
-    "interval into is isnull join lateral leading least left like limit localtime localtimestamp national "
-    "natural nchar none normalize not notnull null nullif numeric offset on only or order out outer overlaps "
-    "overlay placing position precision primary real references returning right row select session_user setof "
-    "similar smallint some substring symmetric table tablesample then time timestamp to trailing treat trim true "
-    "union unique user using values varchar variadic verbose when where window with xmlattributes xmlconcat "
-    "xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable ";
+// ones. Sorted.
+constexpr auto kKeywords = std::to_array<std::string_view>({
+    "all",
+    "analyse",
+    "analyze",
+    "and",
+    "any",
+    "array",
+    "as",
+    "asc",
+    "asymmetric",
+    "authorization",
+    "between",
+    "bigint",
+    "binary",
+    "bit",
+    "boolean",
+    "both",
+    "case",
+    "cast",
+    "char",
+    "character",
+    "check",
+    "coalesce",
+    "collate",
+    "collation",
+    "column",
+    "concurrently",
+    "constraint",
+    "create",
+    "cross",
+    "current_catalog",
+    "current_date",
+    "current_role",
+    "current_schema",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "dec",
+    "decimal",
+    "default",
+    "deferrable",
+    "desc",
+    "distinct",
+    "do",
+    "else",
+    "end",
+    "except",
+    "exists",
+    "extract",
+    "false",
+    "fetch",
+    "float",
+    "for",
+    "foreign",
+    "freeze",
+    "from",
+    "full",
+    "grant",
+    "greatest",
+    "group",
+    "grouping",
+    "having",
+    "ilike",
+    "in",
+    "initially",
+    "inner",
+    "inout",
+    "int",
+    "integer",
+    "intersect",
+    "interval",
+    "into",
+    "is",
+    "isnull",
+    "join",
+    "lateral",
+    "leading",
+    "least",
+    "left",
+    "like",
+    "limit",
+    "localtime",
+    "localtimestamp",
+    "national",
+    "natural",
+    "nchar",
+    "none",
+    "normalize",
+    "not",
+    "notnull",
+    "null",
+    "nullif",
+    "numeric",
+    "offset",
+    "on",
+    "only",
+    "or",
+    "order",
+    "out",
+    "outer",
+    "overlaps",
+    "overlay",
+    "placing",
+    "position",
+    "precision",
+    "primary",
+    "real",
+    "references",
+    "returning",
+    "right",
+    "row",
+    "select",
+    "session_user",
+    "setof",
+    "similar",
+    "smallint",
+    "some",
+    "substring",
+    "symmetric",
+    "table",
+    "tablesample",
+    "then",
+    "time",
+    "timestamp",
+    "to",
+    "trailing",
+    "treat",
+    "trim",
+    "true",
+    "union",
+    "unique",
+    "user",
+    "using",
+    "values",
+    "varchar",
+    "variadic",
+    "verbose",
+    "when",
+    "where",
+    "window",
+    "with",
+    "xmlattributes",
+    "xmlconcat",
+    "xmlelement",
+    "xmlexists",
+    "xmlforest",
+    "xmlnamespaces",
+    "xmlparse",
+    "xmlpi",
+    "xmlroot",
+    "xmlserialize",
+    "xmltable",
+});
+static_assert(std::ranges::is_sorted(kKeywords));
+
+// Where in the table the words of each letter begin.
+constexpr auto kFirst = [] {
+  std::array<std::uint8_t, 27> first{};
+  for (std::size_t letter = 0; letter < first.size(); ++letter) {
+    const auto wanted = static_cast<char>('a' + letter);
+    const auto* at = std::ranges::find_if(kKeywords, [&](std::string_view word) { return word.front() >= wanted; });
+    first.at(letter) = static_cast<std::uint8_t>(at - kKeywords.begin());
+  }
+  return first;
+}();
 
 bool unreserved(std::string_view word) {
-  return !kKeywords.contains(fmt::format(" {} ", word));
+  if (word.front() < 'a' || word.front() > 'z') return true;
+  const auto letter = static_cast<std::size_t>(word.front() - 'a');
+  for (std::size_t i = kFirst.at(letter); i < kFirst.at(letter + 1); ++i) {
+    if (kKeywords.at(i) == word) return false;
+  }
+  return true;
 }
 
 std::string quoted(std::string_view name) {

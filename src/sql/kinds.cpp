@@ -1,7 +1,7 @@
 #include "kinds.hpp"
 
-#include <algorithm>
 #include <array>
+#include <unordered_map>
 
 #include "refine.hpp"
 
@@ -230,21 +230,30 @@ constexpr auto kAlterKinds = std::to_array<AlterKind>({
     {"AT_DropIdentity"},
 });
 
+// Made once; the keys are those of the table.
+template <typename Row, std::size_t N>
+const Row* find_row(const std::array<Row, N>& rows, std::string_view Row::* key, std::string_view wanted) {
+  static const auto kByKey = [&] {
+    std::unordered_map<std::string_view, const Row*> by_key;
+    for (const Row& row : rows) by_key.emplace(row.*key, &row);
+    return by_key;
+  }();
+  const auto found = kByKey.find(wanted);
+  return found == kByKey.end() ? nullptr : found->second;
+}
+
 }  // namespace
 
 const StatementKind* find_statement_kind(std::string_view tag) {
-  const auto found = std::ranges::find(kStatementKinds, tag, &StatementKind::tag);
-  return found == kStatementKinds.end() ? nullptr : found;
+  return find_row(kStatementKinds, &StatementKind::tag, tag);
 }
 
 const ObjectKind* find_object_kind(std::string_view type) {
-  const auto found = std::ranges::find(kObjectKinds, type, &ObjectKind::type);
-  return found == kObjectKinds.end() ? nullptr : found;
+  return find_row(kObjectKinds, &ObjectKind::type, type);
 }
 
 const AlterKind* find_alter_kind(std::string_view subtype) {
-  const auto found = std::ranges::find(kAlterKinds, subtype, &AlterKind::subtype);
-  return found == kAlterKinds.end() ? nullptr : found;
+  return find_row(kAlterKinds, &AlterKind::subtype, subtype);
 }
 
 }  // namespace diastole::sql

@@ -218,8 +218,17 @@ std::vector<core::Finding> open_foreign_keys(const PlanMemory& memory) {
   for (const PlanMemory::ForeignKey& key : memory.foreign_keys) {
     const core::Answer indexed = memory.known.has_index_on(key.table, key.columns);
     if (indexed == core::Answer::yes) continue;
-    open.push_back(key.finding);
-    if (indexed == core::Answer::maybe) open.back().sharper_with = fmt::format("the indexes of {}", key.table);
+    const std::string index = fmt::format("{}_{}_idx", name_of_identifier(key.table).name, fmt::join(key.columns, "_"));
+    core::Finding finding = make_finding(kForeignKeyIndex, kWarning,
+                                         {.table = key.table,
+                                          .column = join_names(key.columns),
+                                          .object = quote_identifier(index),
+                                          .name = key.references});
+    finding.path = key.path;
+    finding.line = key.place.line;
+    finding.column = key.place.column;
+    if (indexed == core::Answer::maybe) finding.sharper_with = fmt::format("the indexes of {}", key.table);
+    open.push_back(std::move(finding));
   }
   return open;
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "analyse.hpp"
+#include "column_def.hpp"
 #include "diastole/core/plan.hpp"
 #include "diastole/sql/analysis.hpp"
 #include "reporter.hpp"
@@ -21,7 +22,9 @@ struct PlanMemory {
   struct ForeignKey {
     std::string table;
     std::vector<std::string> columns;
-    core::Finding finding;  // what to say if it does not
+    std::string references;
+    Place place;
+    std::string path = {};  // of the text, where the plan says it
   };
   struct DroppedIndex {
     std::string name;
@@ -67,7 +70,7 @@ struct Lint {
 void lint_alter_table(const Lint& lint);
 void lint_create_table(const Lint& lint);
 // A column's type, in CREATE TABLE and ADD COLUMN. `key`: the table's primary key has it.
-void lint_column(const Lint& lint, const std::string& table, Node column, bool key = false);
+void lint_column(const Lint& lint, const std::string& table, const ColumnTraits& traits, bool key);
 // A foreign key, as a table's constraint or a column's (whose names are then given).
 void lint_foreign_key(const Lint& lint, const std::string& table, Node constraint,
                       const std::vector<std::string>& columns);

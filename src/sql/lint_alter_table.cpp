@@ -148,7 +148,7 @@ class TableRules {
       texts.type = traits.type;
       reporter_.report(kRequiredField, texts);
     }
-    lint_column(lint_, table_, column);
+    lint_column(lint_, table_, traits, false);
     for (const Node node : column["constraints"]) column_constraint(node.body());
   }
 
@@ -340,7 +340,7 @@ void lint_alter_table(const Lint& lint) {
     for (const Node node : lint.body()["cmds"]) {
       const Node column = node.body()["def"].body();
       if (node.body().text("subtype") == "AT_AddColumn")
-        lint_column(lint, relation_name(lint.body()["relation"]), column);
+        lint_column(lint, relation_name(lint.body()["relation"]), column_traits(column, lint.known()), false);
     }
     return;
   }

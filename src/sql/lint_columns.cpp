@@ -59,13 +59,11 @@ int padding(const std::vector<const Width*>& columns) {
   return lost;
 }
 
-void lint_alignment(const Lint& lint, const std::string& table) {
+void lint_alignment(const Lint& lint, const std::string& table, const std::vector<ColumnTraits>& traits) {
   constexpr int kWorthSaying = 8;
   std::vector<std::pair<const Width*, std::string>> columns;
-  for (const Node element : lint.body()["tableElts"]) {
-    if (element.tag() != "ColumnDef") continue;
-    columns.emplace_back(width_of(type_name(element.body()["typeName"])), element.body().text("colname"));
-  }
+  columns.reserve(traits.size());
+  for (const ColumnTraits& column : traits) columns.emplace_back(width_of(column.type), column.name);
   const auto widths = [&] {
     std::vector<const Width*> all;
     for (const auto& [width, name] : columns) all.push_back(width);
@@ -140,14 +138,10 @@ void lint_foreign_key_types(const Lint& lint, const std::string& table, Node con
 
 }  // namespace
 
-void lint_column(const Lint& lint, const std::string& table, Node column, bool key) {
-  const ColumnTraits traits = column_traits(column, lint.known());
+void lint_column(const Lint& lint, const std::string& table, const ColumnTraits& traits, bool key) {
   const std::string plain = type_without_length(traits.type);
   const Blanks blanks{.table = table, .column = quote_identifier(traits.name)};
-  for (const Node constraint : column["constraints"]) {
-    key |= constraint.body().text("contype") == "CONSTR_PRIMARY";
-  }
-  key |= traits.identity || traits.serial;
+  key |= traits.primary || traits.identity || traits.serial;
   if (plain == "json" || plain == "json[]") lint.reporter.report(kJson, blanks);
   if (traits.serial) lint.reporter.report(kPreferIdentity, blanks);
   if (key && (plain == "integer" || plain == "serial" || plain == "serial4"))
@@ -162,17 +156,11 @@ void lint_column(const Lint& lint, const std::string& table, Node column, bool k
 void lint_foreign_key(const Lint& lint, const std::string& table, Node constraint,
                       const std::vector<std::string>& columns) {
   const std::string other = relation_name(constraint["pktable"]);
-  const std::string joined = join_names(columns);
   if (constraint.text("fk_del_action") == "c")
-    lint.reporter.report(kOnDeleteCascade, {.table = table, .column = joined, .name = other});
+    lint.reporter.report(kOnDeleteCascade, {.table = table, .column = join_names(columns), .name = other});
   lint_foreign_key_types(lint, table, constraint, columns);
-  const std::string index =
-      quote_identifier(fmt::format("{}_{}_idx", name_of_identifier(table).name, fmt::join(columns, "_")));
-  core::Finding missing =
-      make_finding(kForeignKeyIndex, kWarning, {.table = table, .column = joined, .object = index, .name = other});
-  missing.line = lint.reporter.place().line;
-  missing.column = lint.reporter.place().column;
-  lint.memory.foreign_keys.push_back({.table = table, .columns = columns, .finding = std::move(missing)});
+  lint.memory.foreign_keys.push_back(
+      {.table = table, .columns = columns, .references = other, .place = lint.reporter.place()});
 }
 
 void lint_create_table(const Lint& lint) {
@@ -183,19 +171,21 @@ void lint_create_table(const Lint& lint) {
     if (element.tag() == "Constraint" && constraint.text("contype") == "CONSTR_PRIMARY")
       key = names_in(constraint["keys"]);
   }
+  std::vector<ColumnTraits> columns;
+  columns.reserve(lint.body()["tableElts"].size());
   for (const Node element : lint.body()["tableElts"]) {
     const Node body = element.body();
     if (element.tag() == "Constraint" && body.text("contype") == "CONSTR_FOREIGN")
       lint_foreign_key(lint, table, body, names_in(body["fk_attrs"]));
     if (element.tag() != "ColumnDef") continue;
     const std::string name(body.text("colname"));
-    lint_column(lint, table, body, contains(key, name));
+    lint_column(lint, table, columns.emplace_back(column_traits(body, lint.known())), contains(key, name));
     for (const Node constraint : body["constraints"]) {
       if (constraint.body().text("contype") == "CONSTR_FOREIGN")
         lint_foreign_key(lint, table, constraint.body(), {name});
     }
   }
-  lint_alignment(lint, table);
+  lint_alignment(lint, table, columns);
 }
 
 }  // namespace diastole::sql

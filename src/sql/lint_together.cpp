@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "column_def.hpp"
 #include "contains.hpp"
 #include "lint.hpp"
 
@@ -69,9 +70,7 @@ std::vector<std::string> references(const Analysed& statement) {
   std::vector<std::string> tables;
   const bool defines = statement.parsed.tag == "AlterTableStmt" || statement.parsed.tag == "CreateStmt";
   if (!defines) return tables;
-  visit_objects(statement.parsed.body, [&](std::string_view key, Node node) {
-    if (key == "pktable") tables.push_back(relation_name(node));
-  });
+  each_foreign_key(statement.parsed.body, [&](Node key) { tables.push_back(relation_name(key["pktable"])); });
   return tables;
 }
 

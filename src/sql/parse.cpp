@@ -22,6 +22,7 @@ constexpr std::size_t kStackPerByte = 128;
 // Of the tree as JSON: it bounds time and memory where a short text makes a large tree.
 constexpr std::size_t kMaxTreeBytes = 64 * 1024 * 1024;
 constexpr std::size_t kUsualDepth = 1024;
+constexpr std::size_t kUsualTreeBytes = 16 * 1024;
 
 std::string shortened(std::string_view message) {
   if (message.size() <= kMaxMessageBytes) return std::string(message);
@@ -72,72 +73,32 @@ class ParseOutcome {
 
 // The root; nothing where the tree is deeper than `depth`.
 std::optional<Node> read_tree(simdjson::dom::parser& parser, std::string_view json, std::size_t depth) {
-  if (parser.allocate(json.size(), depth) != simdjson::SUCCESS) return std::nullopt;
+  const bool fits = parser.capacity() >= json.size() && parser.max_depth() >= depth;
+  if (!fits && parser.allocate(std::max(json.size(), kUsualTreeBytes), depth) != simdjson::SUCCESS) return std::nullopt;
   simdjson::dom::element root;
   if (parser.parse(json.data(), json.size()).get(root) != simdjson::SUCCESS) return std::nullopt;
   return Node(root);
 }
 
+std::unique_ptr<simdjson::dom::parser>& spare_parser() {
+  thread_local std::unique_ptr<simdjson::dom::parser> spare;
+  return spare;
+}
+
 }  // namespace
 
-Node Node::operator[](std::string_view key) const {
-  if (!is_object()) return {};
-  for (const auto field : element_.get_object().value_unsafe()) {
-    if (field.key == key) return Node(field.value);
-  }
-  return {};
-}
-
-std::string_view Node::as_text() const {
-  std::string_view text;
-  return set_ && element_.get(text) == simdjson::SUCCESS ? text : std::string_view{};
-}
-
-bool Node::as_flag() const {
-  bool flag = false;
-  return set_ && element_.get(flag) == simdjson::SUCCESS && flag;
-}
-
-std::int64_t Node::as_number() const {
-  std::int64_t number = 0;
-  return set_ && element_.get(number) == simdjson::SUCCESS ? number : 0;
-}
-
-std::string_view Node::text(std::string_view key) const {
-  return operator[](key).as_text();
-}
-
-std::size_t Node::size() const {
-  return is_array() ? element_.get_array().value_unsafe().size() : 0;
-}
-
-Node Node::front() const {
-  for (const Node item : *this) return item;
-  return {};
-}
-
-Node Node::back() const {
-  Node last;
-  for (const Node item : *this) last = item;
-  return last;
-}
-
-std::string_view Node::tag() const {
-  if (!is_object()) return {};
-  const auto fields = element_.get_object().value_unsafe();
-  return fields.size() == 1 ? (*fields.begin()).key : std::string_view{};
-}
-
-Node Node::body() const {
-  if (!is_object()) return {};
-  const auto fields = element_.get_object().value_unsafe();
-  return fields.size() == 1 ? Node((*fields.begin()).value) : Node{};
+void KeepParser::operator()(simdjson::dom::parser* parser) const {
+  constexpr std::size_t kKeepBytes = 256 * 1024;
+  std::unique_ptr<simdjson::dom::parser> mine(parser);
+  if (mine->capacity() <= kKeepBytes && mine->max_depth() <= kUsualDepth) spare_parser() = std::move(mine);
 }
 
 std::expected<Tree, SyntaxError> parse(std::string_view sql, std::string_view prefix, std::string_view suffix) {
   if (auto valid = check_text(sql); !valid) return std::unexpected(std::move(valid.error()));
   const bool fragment = !prefix.empty() || !suffix.empty();
-  const std::string whole = fmt::format("{}{}{}", prefix, sql, suffix);
+  std::string whole;
+  whole.reserve(prefix.size() + sql.size() + suffix.size());
+  whole.append(prefix).append(sql).append(suffix);
   const ParseOutcome outcome(whole);
   if (!outcome.ran())
     return std::unexpected(SyntaxError{ErrorCode::unavailable, "there is no memory to parse SQL this long", {}});
@@ -149,7 +110,7 @@ std::expected<Tree, SyntaxError> parse(std::string_view sql, std::string_view pr
   }
   const std::string_view json = outcome.tree();
   if (json.size() > kMaxTreeBytes) return fault_at(sql, 0, "the SQL is too complex; split it into several steps");
-  Tree tree{.owner = std::make_unique<simdjson::dom::parser>(), .statements = {}};
+  Tree tree{.owner = {spare_parser() ? spare_parser().release() : new simdjson::dom::parser, {}}, .statements = {}};
   auto root = read_tree(*tree.owner, json, kUsualDepth);
   // A level takes {"A":} at the least.
   if (!root) root = read_tree(*tree.owner, json, kUsualDepth + json.size() / 4);
@@ -187,7 +148,10 @@ bool option_set(Node options, std::string_view name) {
 }
 
 bool is_relation(Node node) {
-  return node.is_object() && node["relname"] && node["relpersistence"];
+  if (!node.is_object() || node.fields().size() == 0) return false;
+  // The fields come in the order of PostgreSQL's struct; a CreateSchemaStmt begins with schemaname too.
+  const std::string_view first = (*node.fields().begin()).key;
+  return first == "relname" || ((first == "schemaname" || first == "catalogname") && node["relpersistence"]);
 }
 
 std::string relation_name(Node relation) {

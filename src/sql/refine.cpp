@@ -134,9 +134,10 @@ void open_body(Node options, const Known& known, Effects& effects) {
   const auto tree = parse(text);
   if (!tree) return;  // for the server to refuse
   for (const ParsedStatement& statement : tree->statements) {
-    read_rows(statement.body, false, known, effects);
+    const Mentions mentions = mentions_in(statement.body);
+    read_rows(mentions, false, known, effects);
     name_written(statement.tag, statement.body, known, effects);
-    visit_objects(statement.body, [&](std::string_view key, Node node) { name_written(key, node, known, effects); });
+    for (const auto& [key, node] : mentions.writes) name_written(key, node, known, effects);
   }
 }
 

@@ -8,6 +8,18 @@
 
 namespace diastole::sql::refine {
 
+// What stands somewhere in a statement, in the order of the text; read off in one visit.
+struct Mentions {
+  struct Place {
+    std::string_view key;  // under which it stands
+    Node node;
+  };
+  std::vector<Place> relations;
+  std::vector<Place> writes;  // INSERT, UPDATE, DELETE and MERGE, but for the statement itself
+  std::vector<std::string_view> with_names;
+};
+[[nodiscard]] Mentions mentions_in(Node body);
+
 void alter_function(Node body, const Known& known, Effects& effects);
 void alter_object_schema(Node body, const Known& known, Effects& effects);
 void alter_owner(Node body, const Known& known, Effects& effects);
@@ -46,7 +58,7 @@ void vacuum(Node body, const Known& known, Effects& effects);
 
 // The relations that a statement names, wherever in it they stand, are opened at the least; where it `queries` them, it
 // may read them as a whole (the planner decides), with their partitions, and what views stand for.
-void read_rows(Node body, bool queries, const Known& known, Effects& effects);
+void read_rows(const Mentions& mentions, bool queries, const Known& known, Effects& effects);
 // What a view's query reads, under that lock, and what the views below it read.
 void read_below(const core::CatalogRelation& view, core::LockMode lock, core::Answer scans, const Known& known,
                 Effects& effects);

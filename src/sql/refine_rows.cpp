@@ -186,16 +186,24 @@ void read_below(const CatalogRelation& view, LockMode lock, Answer scans, const 
   }
 }
 
-void read_rows(Node body, bool queries, const Known& known, Effects& effects) {
-  std::vector<std::string_view> with_names;
-  std::vector<Node> relations;
+Mentions mentions_in(Node body) {
+  Mentions found;
   visit_objects(body, [&](std::string_view key, Node node) {
-    if (key == "CommonTableExpr") with_names.push_back(node.text("ctename"));
-    const bool written = queries && key == "relation";  // see write_rows
-    if (is_relation(node) && !written) relations.push_back(node);
+    if (is_relation(node)) {
+      found.relations.push_back({key, node});
+    } else if (key == "CommonTableExpr") {
+      found.with_names.push_back(node.text("ctename"));
+    } else if (key.ends_with("Stmt") && key != "SelectStmt") {
+      found.writes.push_back({key, node});
+    }
   });
-  for (const Node relation : relations) {
-    const bool with = !relation["schemaname"] && contains(with_names, relation.text("relname"));
+  return found;
+}
+
+void read_rows(const Mentions& mentions, bool queries, const Known& known, Effects& effects) {
+  for (const auto& [key, relation] : mentions.relations) {
+    if (queries && key == "relation") continue;  // see write_rows
+    const bool with = !relation["schemaname"] && contains(mentions.with_names, relation.text("relname"));
     if (with) continue;
     if (!queries) {
       effects.touch(relation, LockMode::access_share);

@@ -1,5 +1,6 @@
 // CREATE TABLE and its like.
 #include "around.hpp"
+#include "column_def.hpp"
 #include "effects.hpp"
 #include "refine.hpp"
 
@@ -29,8 +30,8 @@ void create_in_schema(Node element, std::string_view tag, const Known& known, Ef
 
 // A foreign key locks the table it points to as much as its own, and there are no rows to check yet.
 void create_table(Node body, const Known& known, Effects& effects) {
-  visit_objects(body, [&](std::string_view key, Node node) {
-    if (key == "pktable") effects.touch_family(node, LockMode::share_row_exclusive, {}, {}, Reach::partitions);
+  each_foreign_key(body, [&](Node key) {
+    effects.touch_family(key["pktable"], LockMode::share_row_exclusive, {}, {}, Reach::partitions);
   });
   const bool partition = static_cast<bool>(body["partbound"]);
   for (const Node parent : body["inhRelations"]) {

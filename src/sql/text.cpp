@@ -83,8 +83,25 @@ std::size_t skip_dollars(std::string_view sql, std::size_t at) {
 
 }  // namespace
 
+namespace {
+
+// A word that long lies over one of these bytes; in quotes it may hold anything.
+bool may_be_long(std::string_view sql) {
+  if (sql.find('"') != std::string_view::npos) return sql.size() > kMaxIdentifierBytes;
+  for (std::size_t at = kMaxIdentifierBytes; at < sql.size(); at += kMaxIdentifierBytes) {
+    std::size_t begin = at;
+    while (begin > 0 && word_byte(sql[begin - 1])) --begin;
+    std::size_t end = at;
+    while (end < sql.size() && word_byte(sql[end])) ++end;
+    if (end - begin > kMaxIdentifierBytes) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 std::string_view long_identifier(std::string_view sql) {
-  if (sql.size() <= kMaxIdentifierBytes) return {};
+  if (!may_be_long(sql)) return {};
   for (std::size_t at = skip_blank(sql, 0); at < sql.size(); at = skip_blank(sql, at)) {
     const std::size_t begin = at;
     const char c = sql[at];

@@ -201,7 +201,7 @@ std::string type_name(Node type) {
         std::ranges::find(kStandardNames, last, &std::pair<std::string_view, std::string_view>::first);
     if (standard != kStandardNames.end())
       name = standard->second;
-    else if (!contains(kBuiltin, last))
+    else if (!std::ranges::binary_search(kBuiltin, last))
       name = quote_identifier(last);
   }
   std::vector<std::int64_t> lengths;
@@ -226,11 +226,13 @@ std::string type_name(Node type) {
 }
 
 std::string type_without_length(std::string_view type) {
+  if (type.find('(') == std::string_view::npos && !type.ends_with("[][]")) return std::string(type);
   const Type parts = take_apart(type);
   return parts.array ? parts.name + "[]" : parts.name;
 }
 
 bool is_builtin_type(std::string_view type) {
+  if (type.find_first_of("([") == std::string_view::npos) return std::ranges::binary_search(kBuiltin, type);
   return std::ranges::binary_search(kBuiltin, std::string_view(take_apart(type).name));
 }
 
