@@ -266,7 +266,7 @@ class TableRules {
 
   // The statement, with NOT VALID where it lacks that.
   [[nodiscard]] std::string not_valid_statement(Node constraint, const std::string& name) const {
-    const std::string text(lint_.text());
+    std::string text(lint_.text());
     if (constraint.flag("skip_validation")) return text;
     if (lint_.body()["cmds"].size() > 1)
       return fmt::format("ALTER TABLE {} ADD CONSTRAINT {} … NOT VALID", table_, name);

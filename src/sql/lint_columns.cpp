@@ -66,6 +66,7 @@ void lint_alignment(const Lint& lint, const std::string& table, const std::vecto
   for (const ColumnTraits& column : traits) columns.emplace_back(width_of(column.type), column.name);
   const auto widths = [&] {
     std::vector<const Width*> all;
+    all.reserve(columns.size());
     for (const auto& [width, name] : columns) all.push_back(width);
     return all;
   };
@@ -82,6 +83,7 @@ void lint_alignment(const Lint& lint, const std::string& table, const std::vecto
   const int saved = now - padding(widths());
   if (saved < kWorthSaying) return;
   std::vector<std::string> order;
+  order.reserve(columns.size());
   for (const auto& [width, name] : columns) order.push_back(name);
   lint.reporter.report(kAlignment, {.table = table, .column = join_names(order), .name = fmt::to_string(saved)});
 }
