@@ -1,0 +1,1 @@
+CREATE TABLE t OF ty (PRIMARY KEY (a))

@@ -1,0 +1,1 @@
+CREATE FOREIGN TABLE ft (a int OPTIONS (x 'y')) SERVER s OPTIONS (t 'u')

@@ -1,0 +1,1 @@
+CREATE RULE r AS ON INSERT TO users WHERE new.age > 0 DO INSTEAD (INSERT INTO notes VALUES (new.id); DELETE FROM notes; NOTIFY x)

@@ -1,0 +1,1 @@
+CREATE FUNCTION g(int) RETURNS int LANGUAGE sql AS 'SELECT id FROM users; UPDATE users SET age = 1'

@@ -1,0 +1,1 @@
+CREATE PROCEDURE pr(INOUT a int) LANGUAGE plpgsql AS $body$ BEGIN COMMIT; END $body$

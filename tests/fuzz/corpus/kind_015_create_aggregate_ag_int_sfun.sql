@@ -1,0 +1,1 @@
+CREATE AGGREGATE ag(int) (SFUNC = f, STYPE = int, INITCOND = '0')

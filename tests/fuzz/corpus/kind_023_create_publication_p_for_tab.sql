@@ -1,0 +1,1 @@
+CREATE PUBLICATION p FOR TABLE users (id, name) WHERE (age > 1), TABLES IN SCHEMA app WITH (publish = 'insert')

@@ -1,0 +1,1 @@
+CREATE STATISTICS st (ndistinct, mcv) ON a, (b + 1) FROM users

@@ -1,0 +1,1 @@
+CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON ONLY users USING btree (lower(name) COLLATE "C" text_pattern_ops DESC NULLS LAST, (age + 1)) INCLUDE (email) NULLS NOT DISTINCT WITH (fillfactor = 50) TABLESPACE t WHERE age > 0

@@ -1,0 +1,1 @@
+ALTER INDEX users_age ATTACH PARTITION i

@@ -1,0 +1,1 @@
+ALTER VIEW adults SET (security_barrier = true)

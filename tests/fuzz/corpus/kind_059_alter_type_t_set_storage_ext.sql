@@ -1,0 +1,1 @@
+ALTER TYPE t SET (storage = extended)

@@ -1,0 +1,1 @@
+ALTER FUNCTION f(int, OUT x text) SECURITY DEFINER SET search_path = a, b ROWS 5

@@ -1,0 +1,1 @@
+ALTER OPERATOR @@ (a, b) SET (RESTRICT = NONE)

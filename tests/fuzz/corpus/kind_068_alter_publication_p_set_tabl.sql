@@ -1,0 +1,1 @@
+ALTER PUBLICATION p SET TABLE users, orders (id)

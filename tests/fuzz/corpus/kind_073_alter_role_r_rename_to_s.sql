@@ -1,0 +1,1 @@
+ALTER ROLE r RENAME TO s

@@ -1,0 +1,1 @@
+ALTER POLICY p ON users TO r USING (true)

@@ -1,0 +1,1 @@
+DROP FUNCTION IF EXISTS f(int, text), g CASCADE

@@ -1,0 +1,1 @@
+DROP AGGREGATE ag(*), ah(ORDER BY int)

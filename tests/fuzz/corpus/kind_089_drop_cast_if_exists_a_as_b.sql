@@ -1,0 +1,1 @@
+DROP CAST IF EXISTS (a AS b)

@@ -1,0 +1,1 @@
+DROP OPERATOR CLASS oc USING btree

@@ -1,0 +1,1 @@
+DROP ROUTINE r(int)

@@ -1,0 +1,1 @@
+COMMENT ON OPERATOR @@ (a, b) IS 'x'

@@ -1,0 +1,1 @@
+SECURITY LABEL FOR x ON COLUMN users.id IS 'y'

@@ -1,0 +1,1 @@
+VACUUM (FULL false, ANALYZE, PARALLEL 2) users (id, name), orders

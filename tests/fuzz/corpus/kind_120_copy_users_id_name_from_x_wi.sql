@@ -1,0 +1,1 @@
+COPY users (id, name) FROM '/x' WITH (FORMAT csv, HEADER, FORCE_NULL (name)) WHERE id > 5

@@ -1,0 +1,1 @@
+COPY (SELECT * FROM users ORDER BY 1) TO PROGRAM 'x'

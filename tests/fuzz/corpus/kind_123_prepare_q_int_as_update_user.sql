@@ -1,0 +1,1 @@
+PREPARE q (int) AS UPDATE users SET age = $1 WHERE id = $2

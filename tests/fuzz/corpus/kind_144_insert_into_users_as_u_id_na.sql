@@ -1,0 +1,1 @@
+INSERT INTO users AS u (id, name[1], addr.city) OVERRIDING SYSTEM VALUE VALUES (1, DEFAULT, 'x'), (2, 'y', NULL) ON CONFLICT (lower(name)) WHERE age > 0 DO UPDATE SET name = excluded.name, (age, state) = (SELECT 1, 'x') WHERE u.id > 1 RETURNING *, u.id AS i

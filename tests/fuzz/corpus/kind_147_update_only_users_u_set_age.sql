@@ -1,0 +1,1 @@
+UPDATE ONLY users u SET (age, name) = (o.id, 'x'), state = DEFAULT FROM orders o, LATERAL (SELECT 1) l WHERE o.user_id = u.id RETURNING u.*

@@ -1,0 +1,1 @@
+UPDATE users SET age = 1 WHERE CURRENT OF c

@@ -1,0 +1,1 @@
+DELETE FROM users USING orders, notes WHERE users.id = orders.user_id

@@ -1,0 +1,1 @@
+SELECT a FROM users GROUP BY ROLLUP (a, b), CUBE (c), GROUPING SETS ((), (a, b)) HAVING count(*) > 1 FETCH FIRST 5 ROWS WITH TIES

@@ -1,0 +1,1 @@
+SELECT XMLELEMENT(NAME a, XMLATTRIBUTES(b AS c), XMLFOREST(d)), XMLSERIALIZE(CONTENT x AS text), XMLROOT(x, VERSION '1.0'), EXTRACT(year FROM now()), POSITION('a' IN 'b'), SUBSTRING('a' FROM 1 FOR 2), OVERLAY('a' PLACING 'b' FROM 1), TRIM(BOTH 'x' FROM 'y'), CAST(1 AS text), interval '1' day, timestamp with time zone 'now', B'101', X'ff', U&'\0041', 1e10, 0.5, $1

@@ -1,0 +1,1 @@
+SELECT * FROM XMLTABLE('/a' PASSING x COLUMNS a int PATH 'b' DEFAULT 1, o FOR ORDINALITY) t, ROWS FROM (f(1), g(2) AS (a int)) r, users TABLESAMPLE system (5) REPEATABLE (1), ONLY (events), (users u JOIN orders o ON true) jj

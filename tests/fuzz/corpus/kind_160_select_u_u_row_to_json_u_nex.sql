@@ -1,0 +1,1 @@
+SELECT u, u.*, row_to_json(u), nextval('s'), 'users'::regclass, set_config('role', 'x', true) INTO TEMP x FROM users u

@@ -1,0 +1,1 @@
+SELECT EXISTS (SELECT FROM orders WHERE user_id = u.id), ARRAY(SELECT id FROM notes), (SELECT name FROM users LIMIT 1), 1 = ALL (SELECT 2), (SELECT 1, 2) = (3, 4) FROM users u

@@ -1,0 +1,1 @@
+lower(name) || ' ' || COALESCE(state, 'x')

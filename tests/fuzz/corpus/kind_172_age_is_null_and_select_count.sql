@@ -1,0 +1,1 @@
+age IS NULL AND (SELECT count(*) FROM orders) > 0

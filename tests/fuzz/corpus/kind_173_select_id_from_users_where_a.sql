@@ -1,0 +1,1 @@
+SELECT id FROM users WHERE age IS NULL LIMIT 1

@@ -1,0 +1,1 @@
+Ünïcode.tabelle

@@ -1,0 +1,1 @@
+SELECT "ünïcode", 'ж' AS "名前" FROM "таблица"

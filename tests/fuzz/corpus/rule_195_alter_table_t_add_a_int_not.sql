@@ -1,0 +1,4 @@
+ALTER TABLE t ADD a int NOT NULL DEFAULT NULL;
+ALTER TABLE t ADD a int DEFAULT NULL;
+ALTER TABLE t ADD a uuid DEFAULT gen_random_uuid();
+ALTER TABLE t ADD a timestamptz DEFAULT now()

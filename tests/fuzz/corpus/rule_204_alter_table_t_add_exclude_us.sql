@@ -1,0 +1,4 @@
+ALTER TABLE t ADD EXCLUDE USING gist (a WITH =);
+CREATE TABLE t (a int, EXCLUDE USING gist (a WITH =));
+UPDATE t SET a = 1 WHERE b = 2;
+UPDATE t SET a = 1 WHERE id IN (1, 2) AND b = 2

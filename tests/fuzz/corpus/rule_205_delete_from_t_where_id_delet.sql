@@ -1,0 +1,4 @@
+DELETE FROM t WHERE id > 7;
+DELETE FROM t WHERE t.id = 7;
+DELETE FROM t WHERE id = 7 OR true;
+CREATE TABLE t (id int); DELETE FROM t WHERE id > 1

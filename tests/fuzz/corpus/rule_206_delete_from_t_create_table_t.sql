@@ -1,0 +1,4 @@
+DELETE FROM t;
+CREATE TABLE t (id int); DELETE FROM t;
+UPDATE t SET a = 1;
+UPDATE t SET a = 1 WHERE id = 1

@@ -1,0 +1,4 @@
+CREATE TABLE t (a int); CREATE INDEX i ON o (b);
+ALTER TABLE t ADD a int; UPDATE o SET b = 1;
+ALTER TABLE t ADD a int; COMMENT ON COLUMN t.a IS 'x';
+ALTER TABLE t ADD a int; ALTER TABLE t ADD b int

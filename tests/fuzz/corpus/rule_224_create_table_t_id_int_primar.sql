@@ -1,0 +1,4 @@
+CREATE TABLE t (id int PRIMARY KEY);
+CREATE TABLE t (id bigint PRIMARY KEY);
+CREATE TABLE t (id int, PRIMARY KEY (id));
+CREATE TABLE t (age int)

@@ -1,0 +1,4 @@
+CREATE TABLE t (id smallint GENERATED ALWAYS AS IDENTITY);
+CREATE TABLE t (age smallint);
+CREATE TABLE t (id bigserial);
+CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY)

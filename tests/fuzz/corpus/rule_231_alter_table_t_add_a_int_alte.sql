@@ -1,0 +1,4 @@
+ALTER TABLE t ADD a int;
+ALTER TABLE t ADD UNIQUE USING INDEX i;
+CREATE INDEX i ON users (age);
+CREATE INDEX i ON lookup (label)

@@ -1,0 +1,4 @@
+CREATE INDEX i ON events (id);
+CREATE INDEX i ON ONLY events (id);
+CREATE INDEX CONCURRENTLY i ON events (id);
+CREATE INDEX CONCURRENTLY i ON events_2024 (id)

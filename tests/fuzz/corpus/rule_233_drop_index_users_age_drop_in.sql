@@ -1,0 +1,4 @@
+DROP INDEX users_age;
+DROP INDEX lookup_pkey;
+DROP INDEX IF EXISTS users_age;
+DROP INDEX IF EXISTS gone

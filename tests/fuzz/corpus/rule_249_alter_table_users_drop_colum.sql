@@ -1,0 +1,4 @@
+ALTER TABLE users DROP COLUMN email;
+DROP TABLE users;
+ALTER TABLE users DROP COLUMN name;
+ALTER TABLE orders DROP COLUMN total
