@@ -1,7 +1,6 @@
 // What a plan names, so that the catalog can be asked for it.
-#include <algorithm>
+#include <set>
 
-#include "contains.hpp"
 #include "diastole/sql/analysis.hpp"
 #include "kinds.hpp"
 #include "known.hpp"
@@ -19,7 +18,7 @@ class Concerns {
     if (!tree) return;  // complete() tells
     for (const ParsedStatement& statement : tree->statements) add_statement(statement);
   }
-  void add_table(std::string_view identifier) { add(request_.relations, name_of_identifier(identifier)); }
+  void add_table(std::string_view identifier) { add(relations_, name_of_identifier(identifier)); }
   // An expression over a table's rows.
   void add_expression(std::string_view sql) {
     const auto tree = parse(sql, "SELECT ");
@@ -30,29 +29,34 @@ class Concerns {
   [[nodiscard]] core::CatalogRequest take() { return std::move(request_); }
 
  private:
-  static void add(std::vector<core::RelationName>& names, core::RelationName name) {
-    if (!name.name.empty() && !contains(names, name)) names.push_back(std::move(name));
+  // Each once; a text may name tens of thousands.
+  struct Names {
+    std::vector<core::RelationName>& list;
+    std::set<core::RelationName> seen = {};
+  };
+  static void add(Names& names, core::RelationName name) {
+    if (!name.name.empty() && names.seen.insert(name).second) names.list.push_back(std::move(name));
   }
 
   void add_statement(const ParsedStatement& statement) {
     const Node body = statement.body;
     visit_objects(body, [&](std::string_view key, Node node) {
       if (is_relation(node)) {
-        add(request_.relations, name_of(node));
+        add(relations_, name_of(node));
       } else if (key == "FuncCall") {
-        add(request_.functions, name_of_list(node["funcname"]));
+        add(functions_, name_of_list(node["funcname"]));
       } else if (key == "typeName" || key == "TypeName") {
-        if (!is_builtin_type(type_name(node))) add(request_.types, name_of_list(node["names"]));
+        if (!is_builtin_type(type_name(node))) add(types_, name_of_list(node["names"]));
       } else if (const std::string_view index = node.text("indexname"); !index.empty()) {
         const Node table = body["relation"];
-        add(request_.relations, {.schema = std::string(table.text("schemaname")), .name = std::string(index)});
+        add(relations_, {.schema = std::string(table.text("schemaname")), .name = std::string(index)});
       }
     });
     if (statement.tag == "DropStmt" || statement.tag == "CommentStmt") add_objects(body);
     // A composite type stands where a relation could.
     if (body.text("objtype") == "OBJECT_TYPE" || body.text("renameType") == "OBJECT_ATTRIBUTE")
-      add(request_.types, name_of(body["relation"]));
-    if (body["typeName"].is_array()) add(request_.types, name_of_list(body["typeName"]));
+      add(types_, name_of(body["relation"]));
+    if (body["typeName"].is_array()) add(types_, name_of_list(body["typeName"]));
   }
 
   // DROP and COMMENT name objects by lists of names.
@@ -62,13 +66,16 @@ class Concerns {
     const bool member = kind->naming == Naming::member;
     const auto add_object = [&](Node object) {
       const Node items = object.body()["items"];
-      if (kind->naming != Naming::other) add(request_.relations, name_of_list(items, member ? 1 : 0));
+      if (kind->naming != Naming::other) add(relations_, name_of_list(items, member ? 1 : 0));
     };
     for (const Node object : body["objects"]) add_object(object);
     if (body["object"]) add_object(body["object"]);
   }
 
   core::CatalogRequest request_;
+  Names relations_{request_.relations};
+  Names functions_{request_.functions};
+  Names types_{request_.types};
 };
 
 }  // namespace

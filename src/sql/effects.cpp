@@ -10,11 +10,27 @@ using core::LockMode;
 using core::RelationKind;
 using core::Touch;
 
+namespace {
+
+constexpr std::size_t kFew = 16;  // a statement's relations; looking through them is faster than hashing
+
+}  // namespace
+
+std::size_t Effects::place_of(const std::string& relation) {
+  if (touched_.size() <= kFew) {
+    const auto found = std::ranges::find(touched_, relation, &Touch::relation);
+    return static_cast<std::size_t>(found - touched_.begin());
+  }
+  for (std::size_t i = places_.size(); i < touched_.size(); ++i) places_.emplace(touched_[i].relation, i);
+  const auto found = places_.find(relation);
+  return found == places_.end() ? touched_.size() : found->second;
+}
+
 Touch& Effects::touch(std::string relation, LockMode lock) {
-  auto found = std::ranges::find(touched_, relation, &Touch::relation);
-  if (found == touched_.end()) found = touched_.insert(touched_.end(), {.relation = std::move(relation)});
-  found->lock = std::max(found->lock, lock);
-  return *found;
+  const std::size_t place = place_of(relation);
+  if (place == touched_.size()) touched_.push_back({.relation = std::move(relation)});
+  touched_[place].lock = std::max(touched_[place].lock, lock);
+  return touched_[place];
 }
 
 Touch& Effects::touch_too(const core::RelationName& relation, LockMode lock) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -70,8 +71,11 @@ class Effects {
   void finish();
 
  private:
+  [[nodiscard]] std::size_t place_of(const std::string& relation);  // in touched_; its size for none
+
   const Known& known_;
   std::vector<core::Touch> touched_;
+  std::unordered_map<std::string, std::size_t> places_;  // of touched_, once they are many
   std::vector<std::string> created_;
   std::vector<std::string> unlisted_;
   core::LockMode unlisted_lock_ = core::LockMode::none;

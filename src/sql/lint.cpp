@@ -141,8 +141,7 @@ void lint_owner(const Lint& lint) {
   if (table != nullptr && !table->owned) lint.reporter.report(kOwner, {.table = first.relation});
 }
 
-void lint_statement(const Lint& lint, const std::vector<Analysed>& before, std::size_t statements,
-                    const AnalysisOptions& options) {
+void lint_statement(const Lint& lint, const Before& before, std::size_t statements, const AnalysisOptions& options) {
   const Analysed& one = lint.statement;
   if (!one.known) lint.reporter.report(kUnanalysable, {.kind = one.statement.kind});
   if (!one.statement.transactional && statements > 1) {
@@ -192,13 +191,15 @@ LintedText lint_text(std::string_view sql, core::Phase phase, const AnalysisOpti
   Reporter reporter(sql, phase, memory.known.server_version(), has_commit(*tree));
   std::vector<Analysed> done;
   done.reserve(tree->statements.size());
+  Before before;
   for (const ParsedStatement& parsed : tree->statements) {
-    Analysed one = analyse(parsed, memory.known);
+    Analysed& one = done.emplace_back(analyse(parsed, memory.known));
+    const Lint lint{.statement = one, .reporter = reporter, .memory = memory};
     reporter.begin(parsed.offset);
-    lint_statement({.statement = one, .reporter = reporter, .memory = memory}, done, tree->statements.size(), options);
+    lint_statement(lint, before, tree->statements.size(), options);
     one.statement.phase = belongs(reporter, one);
+    if (done.size() < tree->statements.size()) before.take_in(lint);
     memory.known.learn(one);
-    done.push_back(std::move(one));
   }
   LintedText result{.statements = {}, .findings = reporter.take()};
   result.statements.reserve(done.size());

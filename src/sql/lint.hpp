@@ -1,9 +1,12 @@
 // Finds where the rules are broken: one function a kind of statement, spread over lint_*.cpp by subject.
 #pragma once
 
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "analyse.hpp"
@@ -90,8 +93,19 @@ void lint_refresh(const Lint& lint);
 void lint_vacuum(const Lint& lint);
 void lint_drop_owned(const Lint& lint);
 void lint_query(const Lint& lint);
-// Rules on several statements of one step: `before` are those that run earlier in its transaction.
-void lint_together(const Lint& lint, const std::vector<Analysed>& before);
+// What the statements of one text have done before the next, in the transaction that they share.
+struct Before {
+  const Analysed* last = nullptr;
+  std::map<std::string, core::LockMode, std::less<>> locks;  // by table_key()
+  std::set<std::pair<std::string, std::string>> updated;     // table_key() and column
+  std::set<std::string, std::less<>> referenced;             // by foreign keys, unless the table is idle
+  std::string exclusive;                                     // the first table under the strongest lock
+
+  // Once it has been looked at. It must outlive this.
+  void take_in(const Lint& lint);
+};
+// Rules on several statements of one step.
+void lint_together(const Lint& lint, const Before& before);
 
 // What depends on a relation, or on one of its columns where it is given.
 struct Dependents {

@@ -48,7 +48,7 @@ class TableRules {
 
  private:
   [[nodiscard]] Blanks blanks() const {
-    return {.table = table_, .column = name_or(name_, ""), .statement = std::string(lint_.text())};
+    return {.table = table_, .column = name_or(name_, ""), .statement = reporter_.shown(lint_.text())};
   }
   [[nodiscard]] bool known_to_old_code() const { return !known_.is_new_column(table_, name_); }
   // Old code writes them all.
@@ -75,7 +75,7 @@ class TableRules {
   }
 
   [[nodiscard]] Blanks drop_blanks() const {
-    std::string text(lint_.text());
+    std::string text = reporter_.shown(lint_.text());
     if (const auto at = text.rfind(" CASCADE"); at != std::string::npos && at + 8 == text.size()) text.resize(at);
     return {.table = table_, .column = name_or(name_, ""), .statement = std::move(text)};
   }
@@ -318,9 +318,9 @@ class TableRules {
     const bool present = known_.relation(partition) != nullptr;
     if (lint_.idle(name) || known_.has_valid_check(name)) return;
     const auto severity = present ? kError : kWarning;
-    core::Finding* found =
-        reporter_.report(kAttachWithoutCheck, {.table = table_, .name = name, .statement = std::string(lint_.text())},
-                         severity, severity);
+    core::Finding* found = reporter_.report(kAttachWithoutCheck,
+                                            {.table = table_, .name = name, .statement = reporter_.shown(lint_.text())},
+                                            severity, severity);
     if (found != nullptr && !present)
       found->sharper_with = fmt::format("the CHECK constraints of {}, and its size", name);
   }

@@ -98,7 +98,7 @@ void lint_drop_index(const Lint& lint) {
     lint.memory.dropped_indexes.push_back({.name = to_sql(name),
                                            .table = table,
                                            .columns = lint.known().index_columns(name),
-                                           .statement = std::string(lint.text())});
+                                           .statement = lint.reporter.shown(lint.text())});
   }
   if (!concurrent && busy) {
     core::Finding* found =

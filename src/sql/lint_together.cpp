@@ -26,20 +26,13 @@ std::string altered(const Analysed& statement) {
   return statement.parsed.tag == "AlterTableStmt" ? relation_name(statement.parsed.body["relation"]) : std::string{};
 }
 
-LockMode lock_on(const Analysed& statement, std::string_view table) {
-  for (const core::Touch& touch : statement.statement.touches) {
-    if (table_key(touch.relation) == table_key(table)) return touch.lock;
-  }
-  return LockMode::none;
-}
-
 // VALIDATE scans under SHARE UPDATE EXCLUSIVE, unless its transaction already holds more.
-void lint_validate(const Lint& lint, const std::vector<Analysed>& before) {
+void lint_validate(const Lint& lint, const Before& before) {
   const std::string table = altered(lint.statement);
   if (table.empty() || lint.idle(table)) return;
   each_subcommand(lint.statement, "AT_ValidateConstraint", [&](Node command) {
-    const bool held = std::ranges::any_of(
-        before, [&](const Analysed& one) { return lock_on(one, table) > LockMode::share_update_exclusive; });
+    const auto lock = before.locks.find(table_key(table));
+    const bool held = lock != before.locks.end() && lock->second > LockMode::share_update_exclusive;
     if (!held && lint.statement.statement.lock <= LockMode::share_update_exclusive) return;
     const std::string name = quote_identifier(command.text("name"));
     lint.reporter.report(kValidateTogether,
@@ -49,19 +42,12 @@ void lint_validate(const Lint& lint, const std::vector<Analysed>& before) {
   });
 }
 
-bool updates(const Analysed& statement, std::string_view table, std::string_view column) {
-  if (statement.parsed.tag != "UpdateStmt") return false;
-  const Node body = statement.parsed.body;
-  if (table_key(relation_name(body["relation"])) != table_key(table)) return false;
-  return std::ranges::any_of(body["targetList"], [&](Node target) { return target.body().text("name") == column; });
-}
-
-void lint_not_null(const Lint& lint, const std::vector<Analysed>& before) {
+void lint_not_null(const Lint& lint, const Before& before) {
   const std::string table = altered(lint.statement);
   if (table.empty() || lint.idle(table)) return;
   each_subcommand(lint.statement, "AT_SetNotNull", [&](Node command) {
     const std::string_view column = command.text("name");
-    if (std::ranges::any_of(before, [&](const Analysed& one) { return updates(one, table, column); }))
+    if (before.updated.contains({std::string(table_key(table)), std::string(column)}))
       lint.reporter.report(kNotNullAfterUpdate, {.table = table, .column = quote_identifier(column)});
   });
 }
@@ -74,22 +60,15 @@ std::vector<std::string> references(const Analysed& statement) {
   return tables;
 }
 
-void lint_foreign_keys(const Lint& lint, const std::vector<Analysed>& before) {
-  std::vector<std::string> locked;
-  const auto add = [&](const Analysed& one) {
-    bool more = false;
-    for (std::string& table : references(one)) {
-      if (lint.idle(table) || contains(locked, table)) continue;
-      locked.push_back(std::move(table));
-      more = true;
-    }
-    return more;
-  };
-  for (const Analysed& one : before) add(one);
-  const std::size_t held = locked.size();
-  if (!add(lint.statement) || (held == 0 && locked.size() < 2)) return;
-  lint.reporter.report(kMultipleForeignKeys,
-                       {.name = fmt::format("{}", locked.back()), .statement = std::string(lint.text())});
+void lint_foreign_keys(const Lint& lint, const Before& before) {
+  std::set<std::string> more;
+  std::string last;
+  for (std::string& table : references(lint.statement)) {
+    if (lint.idle(table) || before.referenced.contains(table)) continue;
+    if (more.insert(table).second) last = std::move(table);
+  }
+  if (more.empty() || before.referenced.size() + more.size() < 2) return;
+  lint.reporter.report(kMultipleForeignKeys, {.name = last, .statement = std::string(lint.text())});
 }
 
 // Two that stand one behind the other, with equal locks: what takes a weaker one may well stand alone.
@@ -120,27 +99,38 @@ bool may_take_long(const Lint& lint) {
   });
 }
 
-void lint_after_strongest(const Lint& lint, const std::vector<Analysed>& before) {
-  if (!may_take_long(lint)) return;
-  for (const Analysed& one : before) {
-    for (const core::Touch& touch : one.statement.touches) {
-      if (touch.lock != LockMode::access_exclusive || touch.kind != core::Touch::Kind::table) continue;
-      lint.reporter.report(
-          kAfterAccessExclusive,
-          {.table = touch.relation, .kind = lint.statement.statement.kind, .statement = std::string(lint.text())});
-      return;
-    }
-  }
+void lint_after_strongest(const Lint& lint, const Before& before) {
+  if (before.exclusive.empty() || !may_take_long(lint)) return;
+  lint.reporter.report(
+      kAfterAccessExclusive,
+      {.table = before.exclusive, .kind = lint.statement.statement.kind, .statement = std::string(lint.text())});
 }
 
 }  // namespace
 
-void lint_together(const Lint& lint, const std::vector<Analysed>& before) {
+void Before::take_in(const Lint& lint) {
+  last = &lint.statement;
+  for (const core::Touch& touch : last->statement.touches) {
+    LockMode& lock = locks[std::string(table_key(touch.relation))];
+    lock = std::max(lock, touch.lock);
+    const bool strongest = touch.lock == LockMode::access_exclusive && touch.kind == core::Touch::Kind::table;
+    if (strongest && exclusive.empty()) exclusive = touch.relation;
+  }
+  if (last->parsed.tag == "UpdateStmt") {
+    const std::string table = relation_name(lint.body()["relation"]);
+    for (const Node target : lint.body()["targetList"]) updated.emplace(table_key(table), target.body().text("name"));
+  }
+  for (std::string& table : references(*last)) {
+    if (!lint.idle(table)) referenced.insert(std::move(table));
+  }
+}
+
+void lint_together(const Lint& lint, const Before& before) {
   lint_validate(lint, before);
   lint_foreign_keys(lint, before);
-  if (before.empty()) return;
+  if (before.last == nullptr) return;
   lint_not_null(lint, before);
-  lint_mergeable(lint, before.back());
+  lint_mergeable(lint, *before.last);
   lint_after_strongest(lint, before);
 }
 

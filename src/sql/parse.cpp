@@ -24,11 +24,12 @@ constexpr std::size_t kMaxTreeBytes = 64 * 1024 * 1024;
 constexpr std::size_t kUsualDepth = 1024;
 constexpr std::size_t kUsualTreeBytes = 16 * 1024;
 
+// A token may also end within a character: 8ж.
 std::string shortened(std::string_view message) {
-  if (message.size() <= kMaxMessageBytes) return std::string(message);
+  if (message.size() <= kMaxMessageBytes) return well_formed(message);
   std::size_t end = kMaxMessageBytes;
   while ((static_cast<unsigned char>(message[end]) & 0xC0U) == 0x80U) --end;
-  return std::string(message.substr(0, end)) + "…";
+  return well_formed(message.substr(0, end)) + "…";
 }
 
 // pg_query_parse on a thread whose stack is large enough for any nesting of a text this long; where there can be no

@@ -52,6 +52,7 @@ void QueryWalk::from_item(Node item, Level& level) {
   for (const Node body : std::views::reverse(joins)) {
     const std::size_t middle = level.ranges.size();
     from_item(body["rarg"], level);
+    if (middle >= kMaxRanges) break;  // each USING after it would add another, as large as all before
     join(body, level, start, middle);
   }
   --depth_;

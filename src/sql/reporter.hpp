@@ -29,9 +29,10 @@ class Reporter {
   Reporter(std::string_view sql, core::Phase phase, int server_version, bool commits)
       : sql_(sql), phase_(phase), server_version_(server_version), commits_(commits) {}
 
-  // Findings that follow are about the statement at this offset.
+  // Findings that follow are about the statement at this offset, which is behind the one before.
   void begin(std::size_t offset) {
-    place_ = place_at(sql_, offset);
+    place_ = advanced(place_, sql_.substr(offset_, offset - offset_));
+    offset_ = offset;
     refused_in_expand_ = refused_in_contract_ = batches_ = false;
   }
   // Adds a finding where the rule holds in this phase and for the server's version; null where it does not. The pointer
@@ -40,6 +41,12 @@ class Reporter {
   // The same with other severities than the rule's own, where the catalog knows better.
   core::Finding* report(const Rule& rule, const Blanks& blanks, std::optional<core::Severity> in_expand,
                         std::optional<core::Severity> in_contract);
+
+  // The statement, for a finding of which it may have one for each of its parts: of a long one only the first have it.
+  [[nodiscard]] std::string shown(std::string_view statement) {
+    if (statement.size() > kLongBytes && (shown_bytes_ += statement.size()) > kShownBytes) return {};
+    return std::string(statement);
+  }
 
   [[nodiscard]] core::Phase phase() const { return phase_; }
   [[nodiscard]] bool commits() const { return commits_; }
@@ -54,6 +61,9 @@ class Reporter {
   [[nodiscard]] std::vector<core::Finding> take() { return std::move(findings_); }
 
  private:
+  static constexpr std::size_t kLongBytes = std::size_t{16} * 1024;
+  static constexpr std::size_t kShownBytes = std::size_t{8} * 1024 * 1024;
+
   [[nodiscard]] bool holds(const Rule& rule) const {
     return server_version_ == 0 || (server_version_ >= rule.since && server_version_ < rule.until);
   }
@@ -62,10 +72,12 @@ class Reporter {
   core::Phase phase_;
   int server_version_;
   bool commits_;
+  std::size_t offset_ = 0;  // of place_
   Place place_;
   bool refused_in_expand_ = false;
   bool refused_in_contract_ = false;
   bool batches_ = false;
+  std::size_t shown_bytes_ = 0;  // of long ones
   std::vector<core::Finding> findings_;
 };
 

@@ -125,8 +125,11 @@ std::string_view long_identifier(std::string_view sql) {
 }
 
 Place place_at(std::string_view sql, std::size_t offset) {
-  Place place;
-  for (const char byte : sql.substr(0, offset)) {
+  return advanced({}, sql.substr(0, offset));
+}
+
+Place advanced(Place place, std::string_view text) {
+  for (const char byte : text) {
     if (byte == '\n') {
       ++place.line;
       place.column = 1;
@@ -184,6 +187,39 @@ std::unexpected<Error> fail_at(std::string_view sql, std::size_t offset, std::st
   return std::unexpected(fault_at(sql, offset, message).error().as_error());
 }
 
+namespace {
+
+// PostgreSQL's scanner takes all operator characters that stand together for one operator, and then begins anew behind
+// the first sign of +-+-…, or the first beginning of a comment in /*/*…: a megabyte of them takes it many minutes.
+constexpr std::size_t kMaxRestarts = 1000;
+
+// Where more of these stand together, whatever they are part of; the size where none do.
+std::size_t slow_operators(std::string_view sql) {
+  constexpr std::string_view kOperators = "~!@#^&|`?+-*/%<>=";
+  if (sql.size() <= kMaxRestarts) return sql.size();
+  std::size_t restarts = 0;
+  for (std::size_t i = 0; i < sql.size(); ++i) {
+    if (!kOperators.contains(sql[i])) {
+      restarts = 0;
+    } else if (sql[i] == '+' || sql.substr(i, 2) == "/*") {
+      if (++restarts > kMaxRestarts) return i;
+    }
+  }
+  return sql.size();
+}
+
+}  // namespace
+
+std::string well_formed(std::string_view text) {
+  std::string result;
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t length = utf8_length(text.substr(i));
+    result += length == 0 ? "\xEF\xBF\xBD" : text.substr(i, length);
+    i += std::max<std::size_t>(length, 1);
+  }
+  return result;
+}
+
 std::expected<void, SyntaxError> check_text(std::string_view sql) {
   if (sql.size() > kMaxSqlBytes) {
     return fault_at(sql, kMaxSqlBytes,
@@ -196,6 +232,8 @@ std::expected<void, SyntaxError> check_text(std::string_view sql) {
       return fault_at(sql, i, fmt::format("not UTF-8: byte 0x{:02x}", static_cast<unsigned char>(sql[i])));
     i += length;
   }
+  if (const auto slow = slow_operators(sql); slow < sql.size())
+    return fault_at(sql, slow, fmt::format("more than {} + or /* without anything between them", kMaxRestarts));
   return {};
 }
 

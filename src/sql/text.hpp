@@ -18,6 +18,8 @@ struct Place {
 
 // Of a byte offset.
 [[nodiscard]] Place place_at(std::string_view sql, std::size_t offset);
+// Where one comes to from there through `text`.
+[[nodiscard]] Place advanced(Place from, std::string_view text);
 // The byte offset of the 0-based character; the size where there are fewer.
 [[nodiscard]] std::size_t offset_of_character(std::string_view sql, std::size_t character);
 
@@ -63,8 +65,11 @@ struct SyntaxError {
 // The same as an Error.
 [[nodiscard]] std::unexpected<Error> fail_at(std::string_view sql, std::size_t offset, std::string_view message);
 
+// With U+FFFD for each byte that is not UTF-8.
+[[nodiscard]] std::string well_formed(std::string_view text);
+
 // The parser takes a C string, so a NUL would cut it off unseen, and it lets broken UTF-8 through to the server: both
-// are refused here, and so is what is longer than kMaxSqlBytes.
+// are refused here, and so is what is longer than kMaxSqlBytes or takes PostgreSQL's scanner too long.
 [[nodiscard]] std::expected<void, SyntaxError> check_text(std::string_view sql);
 
 }  // namespace diastole::sql
