@@ -150,7 +150,7 @@ const Shape kShapes[] = {
     {"function", "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS '", "SELECT 1;", "'"},
     {"tables of a function", "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS '", "DROP TABLE t#;", "'"},
     {"atomic function", "CREATE FUNCTION f() RETURNS int LANGUAGE sql BEGIN ATOMIC ", "SELECT 1;", " END"},
-    {"schema", "CREATE SCHEMA s", " CREATE TABLE t# (a int)", ""},
+    {"schema", "CREATE SCHEMA s", " CREATE TABLE t# (a int)", "", "", 10'000},
     {"view", "CREATE VIEW v AS SELECT 1 FROM users", ", users u#", ""},
     {"UTF-8", "SELECT '", "\xF0\x9F\x98\x80", "'"},
     {"error at the end", "SELECT 1", ";SELECT 1", ";SELEC"},
