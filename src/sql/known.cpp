@@ -290,7 +290,10 @@ void Known::learn_alter(std::string_view table, Node command) {
   const std::string_view subtype = command.text("subtype");
   const Node definition = command["def"].body();
   if (subtype == "AT_AddColumn") {
-    learn_column(table, definition);
+    // With IF NOT EXISTS it is new only where the catalog says that it was not there.
+    const CatalogRelation* present = this->table(table);
+    const bool absent = present != nullptr && present->column(definition.text("colname")) == nullptr;
+    if (!command.flag("missing_ok") || absent || is_new(table)) learn_column(table, definition);
   } else if (subtype == "AT_AddConstraint") {
     learn_constraint(table, definition);
   } else if (subtype == "AT_AlterColumnType") {
@@ -325,7 +328,9 @@ void Known::learn_name(Node body) {
 void Known::learn(const Analysed& statement) {
   const Node body = statement.parsed.body;
   const std::string_view tag = statement.parsed.tag;
-  if (statement.surely_creates) {
+  // A temporary table hides another of its name only in its own session.
+  const bool temporary = tag == "CreateStmt" && body["relation"].text("relpersistence") == "t";
+  if (statement.surely_creates && !temporary) {
     for (const std::string& table : statement.statement.creates) learned_[std::string(table_key(table))].created = true;
   }
   if (tag == "AlterTableStmt") {

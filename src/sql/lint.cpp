@@ -55,6 +55,24 @@ void lint_transaction(const Lint& lint) {
                        {.kind = lint.statement.statement.kind});
 }
 
+void lint_rule(const Lint& lint) {
+  const std::string table = relation_name(lint.body()["relation"]);
+  const bool view = lint.body().text("event") == "CMD_SELECT";
+  if (!view && !lint.known().is_new(table))
+    lint.reporter.report(kCreatingRule, {.table = table, .statement = std::string(lint.text())});
+}
+
+void lint_lock(const Lint& lint) {
+  const auto mode = static_cast<core::LockMode>(lint.body().number("mode"));
+  if (mode < core::LockMode::share) return;
+  for (const Node relation : lint.body()["relations"]) {
+    const std::string table = relation_name(relation.body());
+    if (lint.known().is_new(table)) continue;
+    lint.reporter.report(kLockTable, {.table = table});
+    return;
+  }
+}
+
 void lint_drop_database(const Lint& lint) {
   lint.reporter.report(kBanDropDatabase, {});
 }
@@ -103,10 +121,12 @@ constexpr auto kStatementRules = std::to_array<StatementRules>({
     {"GrantStmt", lint_grant},
     {"IndexStmt", lint_index},
     {"InsertStmt", lint_query},
+    {"LockStmt", lint_lock},
     {"MergeStmt", lint_query},
     {"RefreshMatViewStmt", lint_refresh},
     {"ReindexStmt", lint_reindex},
     {"RenameStmt", lint_rename},
+    {"RuleStmt", lint_rule},
     {"SelectStmt", lint_query},
     {"TransactionStmt", lint_transaction},
     {"TruncateStmt", lint_truncate},
@@ -252,6 +272,11 @@ std::string join_names(const std::vector<std::string>& names) {
   std::string joined;
   for (const std::string& name : names) joined += (joined.empty() ? "" : ", ") + quote_identifier(name);
   return joined;
+}
+
+std::string with_not_valid(std::string_view statement) {
+  const bool commented = statement.find("--") != std::string_view::npos;
+  return fmt::format("{}{}NOT VALID", statement, commented ? '\n' : ' ');
 }
 
 std::string name_or(std::string_view name, std::string_view otherwise) {

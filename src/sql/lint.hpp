@@ -119,6 +119,8 @@ void lint_dependents(const Lint& lint, const core::CatalogRelation& relation, st
 // Of a list of String nodes: unquoted, and as SQL.
 [[nodiscard]] std::vector<std::string> names_in(Node strings);
 [[nodiscard]] std::string join_names(const std::vector<std::string>& names);
+// The statement with NOT VALID at its end, behind a comment that ends it.
+[[nodiscard]] std::string with_not_valid(std::string_view statement);
 // `name` as SQL, or `otherwise` where it is empty.
 [[nodiscard]] std::string name_or(std::string_view name, std::string_view otherwise);
 // What SQL text stands for an expression: from its first byte to the end of the clause, as far as that can be told;

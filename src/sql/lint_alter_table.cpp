@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "around.hpp"
 #include "column_def.hpp"
 #include "contains.hpp"
 #include "lint.hpp"
@@ -41,6 +42,8 @@ class TableRules {
     if (subtype == "AT_DropConstraint") drop_constraint(command);
     if (subtype == "AT_DetachPartition") detach(definition);
     if (subtype == "AT_AttachPartition") attach(definition["name"]);
+    if (subtype.starts_with("AT_DisableTrig") || subtype == "AT_DisableRule")
+      reporter_.report(kDisablingTrigger, blanks());
     if (subtype == "AT_EnableRowSecurity" || subtype == "AT_ForceRowSecurity") reporter_.report(kRowSecurity, blanks());
     if (contains(kRewriting, subtype) && !idle_ && lint_.body().text("objtype") != "OBJECT_INDEX")
       reporter_.report(kTableRewrite, blanks());
@@ -103,6 +106,8 @@ class TableRules {
     Blanks texts = blanks();
     texts.type = change.to;
     texts.name = "<new column>";
+    texts.object =
+        definition["raw_default"] ? "<the USING expression>" : fmt::format("{}::{}", texts.column, change.to);
     const bool with_not_null = std::ranges::any_of(lint_.body()["cmds"], [&](Node other) {
       return other.body().text("subtype") == "AT_SetNotNull" && other.body().text("name") == name_;
     });
@@ -119,6 +124,7 @@ class TableRules {
                                                                     : std::optional(kWarning);
     const auto in_expand = known_to_old_code() ? std::optional(kError) : in_contract;
     core::Finding* found = reporter_.report(kChangingColumnType, texts, in_expand, in_contract);
+    if (found != nullptr) found->subject.object.clear();
     if (found != nullptr && change.from.empty())
       found->sharper_with = fmt::format("the type that {}.{} has now", table_, quote_identifier(name_));
   }
@@ -270,7 +276,7 @@ class TableRules {
     if (constraint.flag("skip_validation")) return text;
     if (lint_.body()["cmds"].size() > 1)
       return fmt::format("ALTER TABLE {} ADD CONSTRAINT {} … NOT VALID", table_, name);
-    return text + " NOT VALID";
+    return with_not_valid(text);
   }
 
   void report_not_valid(bool foreign, Node constraint, Blanks texts) {
@@ -299,15 +305,33 @@ class TableRules {
     if (command.text("behavior") == "DROP_CASCADE") reporter_.report(kDropCascade, drop_blanks());
     const core::CatalogRelation* present = known_.table(table_);
     const core::CatalogConstraint* constraint = present == nullptr ? nullptr : present->constraint(name_);
-    if (constraint == nullptr || constraint->kind != core::ConstraintKind::foreign_key) return;
+    if (constraint == nullptr || constraint->kind == core::ConstraintKind::check) return;
     Blanks texts = blanks();
     texts.object = quote_identifier(name_);
+    texts.kind = "DROP CONSTRAINT";
+    if (constraint->kind != core::ConstraintKind::foreign_key) return drop_key(*present, *constraint, texts);
     texts.name = known_.written(constraint->references);
     reporter_.report(kDropForeignKey, texts);
   }
 
+  // Foreign keys of other tables rest on it, and ON CONFLICT of old code.
+  void drop_key(const core::CatalogRelation& present, const core::CatalogConstraint& key, const Blanks& texts) {
+    reporter_.report(kBanDropObject, texts);
+    std::vector<std::string> resting;
+    for (const core::CatalogDependent& dependent : present.dependents) {
+      const core::CatalogConstraint* other =
+          dependent.kind == core::DependentKind::foreign_key ? key_of(dependent, known_) : nullptr;
+      if (other != nullptr && other->index == key.index)
+        resting.push_back(fmt::format("foreign key {} of {}", quote_identifier(dependent.name.name),
+                                      to_sql({dependent.name.schema, dependent.table})));
+    }
+    if (resting.empty()) return;
+    if (core::Finding* found = reporter_.report(kDropBlocked, texts)) found->concerned = std::move(resting);
+  }
+
   void detach(Node partition) {
     const std::string name = relation_name(partition["name"]);
+    reporter_.report(kDetachingPartition, {.table = table_, .name = name, .statement = std::string(lint_.text())});
     if (partition.flag("concurrent") || idle_) return;
     reporter_.report(kConcurrentDetach, {.table = table_, .name = name});
   }

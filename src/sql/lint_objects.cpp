@@ -306,7 +306,7 @@ void lint_domain(const Lint& lint) {
   Blanks blanks{.table = "every table that uses the domain",
                 .object = domain,
                 .name = name,
-                .statement = std::string(lint.text()) + (action == "C" && !not_valid ? " NOT VALID" : "")};
+                .statement = action == "C" && !not_valid ? with_not_valid(lint.text()) : std::string(lint.text())};
   const core::CatalogType* present =
       lint.known().catalog() == nullptr ? nullptr : lint.known().catalog()->type(name_of_list(body["typeName"]));
   const bool idle = present != nullptr && std::ranges::all_of(present->used_by, [&](const core::RelationName& table) {

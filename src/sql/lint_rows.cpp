@@ -78,15 +78,29 @@ std::string set_mapping(std::string_view clause) {
   return mapping;
 }
 
-// The same work as a backfill.
-std::string as_backfill(const Lint& lint, bool top, std::string_view tag, const std::string& table) {
+// Set again, the row would change again: age = age + 1.
+bool reads_what_it_sets(Node update) {
+  std::set<std::string_view> set;
+  for (const Node target : update["targetList"]) set.insert(target.body().text("name"));
+  bool reads = false;
+  for (const Node target : update["targetList"]) {
+    visit_objects(target.body()["val"], [&](std::string_view key, Node node) {
+      if (key == "ColumnRef") reads |= set.contains(last_name(node["fields"]));
+    });
+  }
+  return reads;
+}
+
+// An UPDATE as a backfill, which sets columns and never deletes.
+std::string as_backfill(const Lint& lint, bool top, std::string_view tag, Node body, const std::string& table) {
+  if (tag != "UpdateStmt") return {};
   const Clauses clauses(top ? lint.text() : std::string_view{});
   const std::string_view where = clauses.behind("WHERE");
-  const bool plain = clauses.behind("FROM").empty() && clauses.behind("USING").empty();
-  const std::string set = tag == "UpdateStmt" && plain ? set_mapping(clauses.behind("SET")) : std::string{};
-  const bool whole = plain || tag == "DeleteStmt";
+  const bool plain = clauses.behind("FROM").empty() && !body["relation"]["alias"];
+  const std::string set = plain ? set_mapping(clauses.behind("SET")) : std::string{};
+  const bool whole = plain && !where.empty() && !reads_what_it_sets(body);
   return fmt::format("table: {}\nset: {{ {} }}\nwhere: {}", table, set.empty() ? "<column>: <expression>" : set,
-                     where.empty() || !whole ? "<rows still to do>" : yaml_quoted(where));
+                     whole ? yaml_quoted(where) : "<a condition that is false once the row is done>");
 }
 
 void lint_insert(const Lint& lint, Node body) {
@@ -136,7 +150,7 @@ void lint_rows(const Lint& lint, std::string_view tag, Node body, bool top) {
                                                .kind = update                ? "UPDATE"
                                                        : tag == "DeleteStmt" ? "DELETE"
                                                                              : "MERGE",
-                                               .statement = as_backfill(lint, top, tag, table)});
+                                               .statement = as_backfill(lint, top, tag, body, table)});
   lint.reporter.belongs_in_backfill();
   if (found != nullptr && lint.known().catalog() == nullptr) found->sharper_with = fmt::format("the size of {}", table);
 }

@@ -189,6 +189,24 @@ inline constexpr Rule kRevoking{"revoking-privileges",
                                 kPasses,
                                 "old code may still use the rights that {kind} takes away",
                                 {{{.phase = kContract, .text = "{statement}"}}}};
+inline constexpr Rule kDetachingPartition{"detaching-partition",
+                                          kError,
+                                          kPasses,
+                                          "the rows of {name} vanish for old code that reads {table}",
+                                          {{{.phase = kContract, .text = "{statement}"}}}};
+inline constexpr Rule kCreatingRule{"creating-rule",
+                                    kError,
+                                    kPasses,
+                                    "a rule changes what old code's statements on {table} do, unseen",
+                                    {{{.phase = kContract, .text = "{statement}"}}}};
+inline constexpr Rule kDisablingTrigger{"disabling-trigger",
+                                        kError,
+                                        kPasses,
+                                        "old code may rely on what triggers of {table} do with its writes",
+                                        {{{.phase = kContract, .text = "{statement}"}}}};
+inline constexpr Rule kLockTable{
+    "ban-lock-table", kError, kError,
+    "LOCK TABLE keeps others from {table} until the step ends; each statement takes the locks that it needs by itself"};
 inline constexpr Rule kDropNotNull{
     "ban-drop-not-null",
     kWarning,
@@ -240,7 +258,7 @@ inline constexpr Rule kChangingColumnType{
     "a new type for {table}.{column} rewrites the table under ACCESS EXCLUSIVE, and code that runs may not expect it",
     {{{.phase = kExpand, .text = "ALTER TABLE {table} ADD COLUMN {name} {type}"},
       {.phase = kBackfill,
-       .text = "table: {table}\nset: { {name}: \"{column}::{type}\" }\nwhere: {name} IS DISTINCT FROM {column}::{type}",
+       .text = "table: {table}\nset: { {name}: \"{object}\" }\nwhere: {name} IS DISTINCT FROM ({object})",
        .note = "once every instance writes both",
        .form = core::SafeStep::Form::backfill},
       {.phase = kContract, .text = "ALTER TABLE {table} DROP COLUMN {column}"}}}};

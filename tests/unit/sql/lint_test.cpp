@@ -179,6 +179,15 @@ const Case kCases[] = {
      "ALTER TABLE t ADD COLUMN a int; CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)"},
     {"constraint-on-old-writers", "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES o NOT VALID", kDoubt,
      "ALTER TABLE t ADD COLUMN a int; ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES o NOT VALID"},
+    {"detaching-partition", "ALTER TABLE t DETACH PARTITION p CONCURRENTLY", kNothing,
+     "ALTER TABLE t ATTACH PARTITION p DEFAULT"},
+    {"creating-rule", "CREATE RULE r AS ON INSERT TO t DO INSTEAD NOTHING", kNothing,
+     "CREATE TABLE t (a int); CREATE RULE r AS ON INSERT TO t DO INSTEAD NOTHING"},
+    {"disabling-trigger", "ALTER TABLE t DISABLE TRIGGER g", kNothing, "ALTER TABLE t ENABLE TRIGGER g"},
+    {"ban-lock-table", "LOCK TABLE t", kSame, "LOCK TABLE t IN ROW EXCLUSIVE MODE"},
+    {"ban-drop-column", "ALTER TABLE t ADD COLUMN IF NOT EXISTS a int; ALTER TABLE t DROP COLUMN a", kNothing,
+     "ALTER TABLE t ADD COLUMN a int; ALTER TABLE t DROP COLUMN a"},
+    {"ban-drop-table", "CREATE TEMP TABLE t (a int); DROP TABLE t", kNothing, "CREATE TABLE t (a int); DROP TABLE t"},
     {"enabling-row-security", "ALTER TABLE t ENABLE ROW LEVEL SECURITY", kNothing, "CREATE POLICY p ON t USING (true)"},
     {"revoking-privileges", "REVOKE SELECT ON t FROM r", kNothing, "GRANT SELECT ON t TO r"},
     {"column-revoke-without-effect", "REVOKE SELECT (a) ON t FROM r", kAdvice, "REVOKE SELECT ON t FROM r"},
@@ -330,6 +339,8 @@ const CatalogCase kCatalogCases[] = {
      "ALTER TABLE orders ADD FOREIGN KEY (user_id) REFERENCES users NOT VALID"},
     {"mismatched-foreign-key-type", Phase::expand, "ALTER TABLE notes ADD FOREIGN KEY (user_id) REFERENCES users",
      "ALTER TABLE orders ADD FOREIGN KEY (user_id) REFERENCES users"},
+    {"ban-drop-object", Phase::expand, "ALTER TABLE users DROP CONSTRAINT users_pkey",
+     "ALTER TABLE users DROP CONSTRAINT users_age_check"},
     {"dropping-foreign-key", Phase::contract, "ALTER TABLE orders DROP CONSTRAINT orders_user_fkey",
      "ALTER TABLE users DROP CONSTRAINT users_age_check"},
     {"drop-table-multiple-foreign-keys", Phase::contract, "DROP TABLE orders", "DROP TABLE notes"},
@@ -516,6 +527,15 @@ TEST(LintTest, SafeFormIsTheStatementMadeSafe) {
   EXPECT_EQ(safe("adding-field-with-default", "ALTER TABLE t ADD a float DEFAULT (1 + random()) NOT NULL, ADD b int"),
             "ALTER TABLE t ADD COLUMN a double precision\nALTER TABLE t ALTER COLUMN a SET DEFAULT 1 + random()\n"
             "backfill: backfill: table: t\nset: { a: \"1 + random()\" }\nwhere: a IS NULL");
+  EXPECT_EQ(safe("constraint-missing-not-valid", "ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) -- why"),
+            "ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0) -- why\nNOT VALID\nALTER TABLE t VALIDATE CONSTRAINT c");
+  // What would change a row twice, or delete it, is no backfill as it stands.
+  EXPECT_THAT(safe("unbatched-dml", "UPDATE t SET a = a + 1 WHERE a > 5"), HasSubstr("where: <"));
+  EXPECT_THAT(safe("unbatched-dml", "UPDATE t AS u SET a = 1 WHERE u.a > 5"), HasSubstr("where: <"));
+  EXPECT_EQ(safe("unbatched-dml", "DELETE FROM t WHERE a > 5"), "");
+  EXPECT_THAT(
+      safe("changing-column-type", "ALTER TABLE t ALTER a TYPE timestamptz USING a AT TIME ZONE 'Europe/Berlin'"),
+      HasSubstr("<the USING expression>"));
   const auto catalog = test::shop_catalog();
   EXPECT_THAT(safe_form(found("renaming-column", "ALTER TABLE users RENAME name TO label", Phase::expand, &catalog)),
               HasSubstr("ADD COLUMN label character varying(20)"));
