@@ -44,8 +44,9 @@ class Reporter {
 
   // The statement, for a finding of which it may have one for each of its parts: of a long one only the first have it.
   [[nodiscard]] std::string shown(std::string_view statement) {
-    if (statement.size() > kLongBytes && (shown_bytes_ += statement.size()) > kShownBytes) return {};
-    return std::string(statement);
+    if (statement.size() <= kLongBytes) return std::string(statement);
+    shown_bytes_ += statement.size();
+    return std::string(shown_bytes_ > kShownBytes ? std::string_view{} : statement);
   }
 
   [[nodiscard]] core::Phase phase() const { return phase_; }

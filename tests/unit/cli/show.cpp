@@ -51,10 +51,11 @@ TEST(ShowFindingsTest, StepsAreSaidWithTheirPhaseAndKey) {
 }
 
 TEST(ShowFindingsTest, WhatItTakesAndWhatWouldTellMore) {
-  EXPECT_EQ(finding(R"_("concerned": ["view app.v", "function f() (by its text)"], "sharper_with": "the type of t.a")_"),
-            "p.yaml:2: /expand/0/sql: error: r: m\n"
-            "    concerned: view app.v, function f() (by its text)\n"
-            "    would be sharper with: the type of t.a\n");
+  EXPECT_EQ(
+      finding(R"_("concerned": ["view app.v", "function f() (by its text)"], "sharper_with": "the type of t.a")_"),
+      "p.yaml:2: /expand/0/sql: error: r: m\n"
+      "    concerned: view app.v, function f() (by its text)\n"
+      "    would be sharper with: the type of t.a\n");
 }
 
 TEST(ShowFindingsTest, ARefusalSaysThatTheCatalogWasMissing) {
