@@ -7,6 +7,7 @@
 #include "effects.hpp"
 #include "kinds.hpp"
 #include "refine.hpp"
+#include "rows.hpp"
 #include "text.hpp"
 
 namespace diastole::sql {
@@ -53,10 +54,6 @@ std::string first_word(std::string_view text) {
     word += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
   }
   return word;
-}
-
-bool writes_rows(std::string_view tag) {
-  return tag == "InsertStmt" || tag == "UpdateStmt" || tag == "DeleteStmt" || tag == "MergeStmt";
 }
 
 // Reading the relations that it names is the least a statement does; rows are written wherever a data-modifying node

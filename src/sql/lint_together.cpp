@@ -6,6 +6,7 @@
 #include "column_def.hpp"
 #include "contains.hpp"
 #include "lint.hpp"
+#include "rows.hpp"
 
 namespace diastole::sql {
 namespace {
@@ -91,8 +92,7 @@ void lint_mergeable(const Lint& lint, const Analysed& last) {
 }
 
 bool may_take_long(const Lint& lint) {
-  constexpr auto kWriting = std::to_array<std::string_view>({"UpdateStmt", "DeleteStmt", "MergeStmt", "InsertStmt"});
-  const bool writes = contains(kWriting, lint.statement.parsed.tag);
+  const bool writes = writes_rows(lint.statement.parsed.tag);
   return std::ranges::any_of(lint.statement.statement.touches, [&](const core::Touch& touch) {
     if (touch.kind == core::Touch::Kind::table && lint.idle(touch.relation)) return false;
     return std::max(touch.scans, touch.rewrites) == Answer::yes || (writes && touch.scans == Answer::maybe);

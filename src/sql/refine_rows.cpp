@@ -232,8 +232,7 @@ void write_rows(std::string_view tag, Node node, const Known& known, Effects& ef
 }
 
 void name_written(std::string_view tag, Node node, const Known& /*known*/, Effects& effects) {
-  const bool writes = tag == "InsertStmt" || tag == "UpdateStmt" || tag == "DeleteStmt" || tag == "MergeStmt";
-  if (writes && is_relation(node["relation"])) effects.touch(node["relation"], LockMode::row_exclusive);
+  if (writes_rows(tag) && is_relation(node["relation"])) effects.touch(node["relation"], LockMode::row_exclusive);
 }
 
 // Where it says FOR UPDATE or its like.

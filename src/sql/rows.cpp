@@ -21,6 +21,10 @@ bool names_rows_here(Node comparison) {
 
 }  // namespace
 
+bool writes_rows(std::string_view tag) {
+  return tag == "InsertStmt" || tag == "UpdateStmt" || tag == "DeleteStmt" || tag == "MergeStmt";
+}
+
 bool names_rows(Node where) {
   std::vector<Node> open{where};  // of which all must hold
   while (!open.empty()) {
