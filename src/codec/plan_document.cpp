@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <regex>
 
+#include "diastole/base/json_pointer.hpp"
 #include "diastole/codec/plan_codec.hpp"
 
 namespace diastole::codec {
@@ -20,19 +21,9 @@ std::string shown(const json& value) {
   return text.size() > 60 ? text.substr(0, 57) + "..." : text;
 }
 
-// A JSON pointer one level deeper (RFC 6901). For keys that the document chooses; ours need no escape.
+// One level deeper, for keys that the document chooses; ours need no escape.
 std::string child_path(const std::string& path, std::string_view key) {
-  std::string out = path + "/";
-  for (const char c : key) {
-    if (c == '~') {
-      out += "~0";
-    } else if (c == '/') {
-      out += "~1";
-    } else {
-      out += c;
-    }
-  }
-  return out;
+  return path + "/" + pointer_token(key);
 }
 
 bool is_name(const std::string& text) {

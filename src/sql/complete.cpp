@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "contains.hpp"
+#include "diastole/base/json_pointer.hpp"
 #include "diastole/base/time.hpp"
 #include "diastole/sql/analysis.hpp"
 #include "lint.hpp"
@@ -21,21 +22,6 @@ constexpr Milliseconds kLongEnough{3'600'000};
 std::unexpected<Error> at_path(Error error, std::string path) {
   error.path = std::move(path);
   return std::unexpected(std::move(error));
-}
-
-// A member's name in a JSON pointer (RFC 6901).
-std::string pointer_token(std::string_view name) {
-  std::string token;
-  for (const char c : name) {
-    if (c == '~') {
-      token += "~0";
-    } else if (c == '/') {
-      token += "~1";
-    } else {
-      token += c;
-    }
-  }
-  return token;
 }
 
 // An allow with a reason lets a finding pass, except a structural one; one that lets nothing pass is a mistake worth
