@@ -1,7 +1,5 @@
 #include "effects.hpp"
 
-#include "contains.hpp"
-
 namespace diastole::sql {
 
 using core::Answer;
@@ -10,24 +8,8 @@ using core::LockMode;
 using core::RelationKind;
 using core::Touch;
 
-namespace {
-
-constexpr std::size_t kFew = 16;  // a statement's relations; looking through them is faster than hashing
-
-}  // namespace
-
-std::size_t Effects::place_of(const std::string& relation) {
-  if (touched_.size() <= kFew) {
-    const auto found = std::ranges::find(touched_, relation, &Touch::relation);
-    return static_cast<std::size_t>(found - touched_.begin());
-  }
-  for (std::size_t i = places_.size(); i < touched_.size(); ++i) places_.emplace(touched_[i].relation, i);
-  const auto found = places_.find(relation);
-  return found == places_.end() ? touched_.size() : found->second;
-}
-
 Touch& Effects::touch(std::string relation, LockMode lock) {
-  const std::size_t place = place_of(relation);
+  const std::size_t place = touched_places_.find(touched_, &Touch::relation, relation);
   if (place == touched_.size()) touched_.push_back({.relation = std::move(relation)});
   touched_[place].lock = std::max(touched_[place].lock, lock);
   return touched_[place];
@@ -62,7 +44,8 @@ void Effects::touch_family_too(const core::RelationName& relation, LockMode lock
 }
 
 void Effects::create(std::string relation) {
-  if (!contains(created_, relation)) created_.push_back(std::move(relation));
+  if (created_places_.find(created_, std::identity{}, relation) == created_.size())
+    created_.push_back(std::move(relation));
 }
 
 void Effects::unknown() {
@@ -72,17 +55,18 @@ void Effects::unknown() {
 }
 
 void Effects::finish() {
-  statement.creates = std::move(created_);
   statement.lock = unlisted_lock_;
   statement.reversible = reversible.value_or(!statement.destructive);
   for (Touch& touched : touched_) {
     const std::string& relation = touched.relation;
-    if (contains(statement.creates, relation) || known_.is_new(relation) || contains(unlisted_, relation)) continue;
+    const bool created = created_places_.find(created_, std::identity{}, relation) < created_.size();
+    if (created || known_.is_new(relation) || unlisted_.contains(relation)) continue;
     if (!known) touched.scans = touched.rewrites = Answer::maybe;
     if (may_miss && known_.is_absent(name_of_identifier(relation))) continue;
     statement.lock = std::max(statement.lock, touched.lock);
     statement.touches.push_back(std::move(touched));
   }
+  statement.creates = std::move(created_);
 }
 
 }  // namespace diastole::sql

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -18,6 +20,23 @@ enum class Reach {
   itself,
   partitions,  // a partitioned table's; heirs of a plain table are left alone
   family,
+};
+
+// Where in a list, which only grows, the item of a name stands. A few are looked through, which is faster than hashing.
+class Places {
+ public:
+  // The list's size where there is none.
+  template <typename Item, typename Projection>
+  std::size_t find(const std::vector<Item>& list, Projection name, const std::string& wanted) {
+    constexpr std::size_t kFew = 16;
+    if (list.size() <= kFew) return static_cast<std::size_t>(std::ranges::find(list, wanted, name) - list.begin());
+    for (std::size_t i = places_.size(); i < list.size(); ++i) places_.emplace(std::invoke(name, list[i]), i);
+    const auto found = places_.find(wanted);
+    return found == places_.end() ? list.size() : found->second;
+  }
+
+ private:
+  std::unordered_map<std::string, std::size_t> places_;
 };
 
 class Effects {
@@ -61,7 +80,7 @@ class Effects {
 
   void create(std::string relation);
   // The name stands where a relation could, but is none.
-  void unlist(std::string name) { unlisted_.push_back(std::move(name)); }
+  void unlist(std::string name) { unlisted_.insert(std::move(name)); }
   // A lock on something that is not listed.
   void lock_at_least(core::LockMode lock) { unlisted_lock_ = std::max(unlisted_lock_, lock); }
   // Nobody can tell what it does: assume the worst.
@@ -71,13 +90,12 @@ class Effects {
   void finish();
 
  private:
-  [[nodiscard]] std::size_t place_of(const std::string& relation);  // in touched_; its size for none
-
   const Known& known_;
   std::vector<core::Touch> touched_;
-  std::unordered_map<std::string, std::size_t> places_;  // of touched_, once they are many
+  Places touched_places_;
   std::vector<std::string> created_;
-  std::vector<std::string> unlisted_;
+  Places created_places_;
+  std::set<std::string> unlisted_;
   core::LockMode unlisted_lock_ = core::LockMode::none;
 };
 
