@@ -70,7 +70,7 @@ void CatalogReader::relations() {
       "ON f.oid = g.tgfoid WHERE g.tgrelid = c.oid AND (NOT g.tgisinternal OR f.pronamespace <> "
       "'pg_catalog'::regnamespace)), "
       "CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END, pg_get_expr(c.relpartbound, 0), "
-      "dn.nspname, d.relname, c.relpersistence = 'u' FROM " +
+      "dn.nspname, d.relname, c.relpersistence = 'u', c.relrowsecurity, c.relreplident FROM " +
       concerned_ +
       " JOIN pg_class c ON c.oid = w.oid JOIN pg_namespace n ON n.oid = c.relnamespace "
       "LEFT JOIN pg_class t ON t.oid = c.reltoastrelid "
@@ -88,6 +88,8 @@ void CatalogReader::relations() {
     relation.partition_key = row[9].as<std::string>("");
     relation.partition_bound = row[10].as<std::string>("");
     relation.unlogged = row[13].as<bool>();
+    relation.row_security = row[14].as<bool>();
+    relation.replica_identity = row[15].as<std::string>().at(0);
     if (!row[12].is_null()) relation.default_partition = name_at(row, 11);
     places_[row[0].as<Oid>()] = snapshot_.relations.size();
     snapshot_.relations.push_back(std::move(relation));

@@ -107,6 +107,7 @@ Result<void> complete_backfill(Step& step, const PlanMemory& memory) {
     if (auto valid = check_query(backfill.verify); !valid)
       return at_path(std::move(valid.error()), step.path + "/verify");
   }
+  std::ranges::move(lint_backfill(backfill, step.path, memory.known), std::back_inserter(step.findings));
   complete_undo(step, memory);
   return {};
 }

@@ -52,6 +52,8 @@ class Concerns {
         add(relations_, {.schema = std::string(table.text("schemaname")), .name = std::string(index)});
       }
     });
+    const bool function = statement.tag == "CreateFunctionStmt" || statement.tag == "DefineStmt";
+    if (function) add(functions_, name_of_list(body[body["funcname"] ? "funcname" : "defnames"]));
     if (statement.tag == "DropStmt" || statement.tag == "CommentStmt") add_objects(body);
     // A composite type stands where a relation could.
     if (body.text("objtype") == "OBJECT_TYPE" || body.text("renameType") == "OBJECT_ATTRIBUTE")

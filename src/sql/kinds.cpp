@@ -96,6 +96,8 @@ constexpr auto kStatementKinds = std::to_array<StatementKind>({
     {.tag = "CreateUserMappingStmt", .command = "CREATE USER MAPPING"},
     {.tag = "CreateRoleStmt", .command = "CREATE ROLE"},
     {.tag = "AlterRoleStmt", .command = "ALTER ROLE"},
+    {.tag = "AlterRoleSetStmt", .command = "ALTER ROLE"},
+    {.tag = "AlterDatabaseSetStmt", .command = "ALTER DATABASE"},
     {.tag = "DropRoleStmt", .command = "DROP ROLE", .destructive = true},
     {.tag = "GrantRoleStmt", .command = "", .refine = refine::grant_role},
     {.tag = "CreatedbStmt", .command = "CREATE DATABASE", .transactional = false},

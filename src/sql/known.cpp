@@ -241,6 +241,24 @@ std::vector<std::string> Known::index_columns(const RelationName& name) const {
   return place.index == nullptr ? std::vector<std::string>{} : place.index->columns;
 }
 
+bool Known::is_new_index(const RelationName& index) const {
+  return std::ranges::find(indexes_, table_key(to_sql(index)), &Index::key) != indexes_.end();
+}
+
+bool Known::has_unique_index(std::string_view table, const RelationName& except,
+                             const std::vector<std::string>& columns) const {
+  const auto same = [&](const std::vector<std::string>& key) {
+    return key.size() == columns.size() && !contains(key, "") &&
+           std::is_permutation(key.begin(), key.end(), columns.begin());
+  };
+  const auto mine = [&](const Index& one) { return one.unique && one.table == table_key(table) && same(one.columns); };
+  if (std::ranges::any_of(indexes_, mine)) return true;
+  const CatalogRelation* known = this->table(table);
+  return known != nullptr && std::ranges::any_of(known->indexes, [&](const core::CatalogIndex& one) {
+           return one.name != except.name && one.unique && one.valid && !one.partial && same(one.columns);
+         });
+}
+
 Answer Known::has_index_on(std::string_view table, const std::vector<std::string>& columns) const {
   const auto begins = [&](const std::vector<std::string>& indexed) {
     return indexed.size() >= columns.size() &&
@@ -256,8 +274,11 @@ Answer Known::has_index_on(std::string_view table, const std::vector<std::string
   return std::ranges::any_of(known->indexes, theirs) ? Answer::yes : Answer::no;
 }
 
-void Known::learn_index(std::string_view table, const RelationName& name, Node columns) {
-  Index index{.key = std::string(table_key(to_sql(name))), .table = std::string(table_key(table)), .columns = {}};
+void Known::learn_index(std::string_view table, const RelationName& name, Node columns, bool unique) {
+  Index index{.key = std::string(table_key(to_sql(name))),
+              .table = std::string(table_key(table)),
+              .columns = {},
+              .unique = unique};
   for (const Node column : columns) {
     const bool element = column.tag() == "IndexElem";
     index.columns.emplace_back(element ? column.body().text("name") : column.body().text("sval"));
@@ -268,7 +289,7 @@ void Known::learn_index(std::string_view table, const RelationName& name, Node c
 void Known::learn_constraint(std::string_view table, Node constraint) {
   const std::string_view kind = constraint.text("contype");
   if (kind == "CONSTR_UNIQUE" || kind == "CONSTR_PRIMARY")
-    learn_index(table, {.schema = {}, .name = std::string(constraint.text("conname"))}, constraint["keys"]);
+    learn_index(table, {.schema = {}, .name = std::string(constraint.text("conname"))}, constraint["keys"], true);
   if (constraint.text("conname").empty()) return;
   learned_[std::string(table_key(table))].checks.push_back({.name = std::string(constraint.text("conname")),
                                                             .not_null_column = not_null_test(constraint["raw_expr"]),
@@ -281,7 +302,7 @@ void Known::learn_column(std::string_view table, Node column) {
   for (const Node node : column["constraints"]) {
     const std::string_view kind = node.body().text("contype");
     if (kind == "CONSTR_UNIQUE" || kind == "CONSTR_PRIMARY")
-      indexes_.push_back({.key = {}, .table = std::string(table_key(table)), .columns = {name}});
+      indexes_.push_back({.key = {}, .table = std::string(table_key(table)), .columns = {name}, .unique = true});
   }
   learned_[std::string(table_key(table))].columns.emplace(name, type_name(column["typeName"]));
 }
@@ -317,8 +338,13 @@ void Known::learn_alter(std::string_view table, Node command) {
 
 // What a relation is called from now on; of the rest of it nothing is known.
 void Known::learn_name(Node body) {
-  const bool column = body.text("renameType") == "OBJECT_COLUMN";
-  if (!is_relation(body["relation"]) || column) return;
+  if (!is_relation(body["relation"])) return;
+  if (body.text("renameType") == "OBJECT_COLUMN") {
+    const std::string table = relation_name(body["relation"]);
+    std::string type = column_type(table, body.text("subname"));
+    learned_[std::string(table_key(table))].columns.emplace(body.text("newname"), std::move(type));
+    return;
+  }
   RelationName name = name_of(body["relation"]);
   if (const auto fresh = body.text("newname"); !fresh.empty()) name.name = fresh;
   if (const auto schema = body.text("newschema"); !schema.empty()) name.schema = schema;
@@ -340,7 +366,7 @@ void Known::learn(const Analysed& statement) {
     const Node relation = body["relation"];
     learn_index(relation_name(relation),
                 {.schema = std::string(relation.text("schemaname")), .name = std::string(body.text("idxname"))},
-                body["indexParams"]);
+                body["indexParams"], body.flag("unique") && !body["whereClause"]);
   } else if (tag == "RenameStmt" || tag == "AlterObjectSchemaStmt") {
     learn_name(body);
   } else if (tag == "CreateStmt") {

@@ -68,6 +68,11 @@ class Known {
   // The columns of an index that the catalog or a statement before names; empty where nobody says.
   [[nodiscard]] std::vector<std::string> index_columns(const core::RelationName& index) const;
 
+  // The plan has made it.
+  [[nodiscard]] bool is_new_index(const core::RelationName& index) const;
+  // Another unique index, known to be there, whose key are these columns in any order.
+  [[nodiscard]] bool has_unique_index(std::string_view table, const core::RelationName& except,
+                                      const std::vector<std::string>& columns) const;
   // Whether an index, a unique or a primary key of the table begins with these columns in any order.
   [[nodiscard]] core::Answer has_index_on(std::string_view table, const std::vector<std::string>& columns) const;
 
@@ -94,7 +99,7 @@ class Known {
   void learn_alter(std::string_view table, Node command);
   void learn_constraint(std::string_view table, Node constraint);
   void learn_column(std::string_view table, Node column);
-  void learn_index(std::string_view table, const core::RelationName& name, Node columns);
+  void learn_index(std::string_view table, const core::RelationName& name, Node columns, bool unique);
 
   const core::CatalogSnapshot* catalog_;
   std::map<std::string, Learned, std::less<>> learned_;
@@ -102,6 +107,7 @@ class Known {
     std::string key;  // of its name
     std::string table;
     std::vector<std::string> columns;
+    bool unique = false;  // of every row
   };
   std::vector<Index> indexes_;  // created by the plan
 };

@@ -104,25 +104,41 @@ struct StatementRules {
   void (*lint)(const Lint&);
 };
 constexpr auto kStatementRules = std::to_array<StatementRules>({
+    {"AlterDatabaseSetStmt", lint_foreign_setting},
+    {"AlterDefaultPrivilegesStmt", lint_default_rights},
     {"AlterDomainStmt", lint_domain},
     {"AlterEnumStmt", lint_enum},
     {"AlterObjectSchemaStmt", lint_set_schema},
+    {"AlterOwnerStmt", lint_owner_of_object},
+    {"AlterPolicyStmt", lint_policy},
+    {"AlterPublicationStmt", lint_publication},
+    {"AlterRoleSetStmt", lint_foreign_setting},
+    {"AlterRoleStmt", lint_role},
+    {"AlterSeqStmt", lint_sequence},
+    {"AlterSystemStmt", lint_foreign_setting},
     {"AlterTableStmt", lint_alter_table},
     {"ClusterStmt", lint_vacuum},
     {"CreateDomainStmt", lint_create_domain},
     {"CreateEnumStmt", lint_create_enum},
+    {"CreateFunctionStmt", lint_replace_function},
+    {"CreatePolicyStmt", lint_policy},
+    {"CreatePublicationStmt", lint_publication},
     {"CreateStmt", lint_create_table},
+    {"CreateTrigStmt", lint_replace_trigger},
+    {"DefineStmt", lint_replace_function},
     {"DeleteStmt", lint_query},
     {"DropOwnedStmt", lint_drop_owned},
     {"DropRoleStmt", lint_drop_owned},
     {"DropStmt", lint_drop},
     {"DropSubscriptionStmt", lint_drop_owned},
     {"DropdbStmt", lint_drop_database},
+    {"GrantRoleStmt", lint_grant_role},
     {"GrantStmt", lint_grant},
     {"IndexStmt", lint_index},
     {"InsertStmt", lint_query},
     {"LockStmt", lint_lock},
     {"MergeStmt", lint_query},
+    {"ReassignOwnedStmt", lint_reassign},
     {"RefreshMatViewStmt", lint_refresh},
     {"ReindexStmt", lint_reindex},
     {"RenameStmt", lint_rename},
@@ -133,6 +149,7 @@ constexpr auto kStatementRules = std::to_array<StatementRules>({
     {"UpdateStmt", lint_query},
     {"VacuumStmt", lint_vacuum},
     {"VariableSetStmt", lint_set},
+    {"ViewStmt", lint_replace_view},
 });
 
 constexpr auto kRowStatements = std::to_array<std::string_view>(
@@ -174,6 +191,7 @@ void lint_statement(const Lint& lint, const Before& before, std::size_t statemen
   const auto rules = std::ranges::find(kStatementRules, one.parsed.tag, &StatementRules::tag);
   if (rules != kStatementRules.end()) rules->lint(lint);
   lint_set_config(lint);
+  lint_setval(lint);
   if (!one.statement.transactional) lint_robust(lint);
   lint_owner(lint);
   lint_identifiers(lint);

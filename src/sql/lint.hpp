@@ -39,6 +39,8 @@ struct PlanMemory {
   Known known;
   std::vector<ForeignKey> foreign_keys;
   std::vector<DroppedIndex> dropped_indexes;
+  std::set<std::string, std::less<>> identified;  // table_key() of those that got a replica identity
+  std::set<std::string, std::less<>> functions;   // created, as the plan names them
 };
 
 struct LintedText {
@@ -52,6 +54,9 @@ struct LintedText {
                                    PlanMemory& memory);
 // Only the structural rules, which hold for an undo as well. It changes nothing that a later step could meet.
 [[nodiscard]] LintedText lint_undo(std::string_view sql, const core::CatalogSnapshot* catalog);
+// Of a backfill at that path, whose table's name is quoted already.
+[[nodiscard]] std::vector<core::Finding> lint_backfill(const core::Backfill& backfill, const std::string& path,
+                                                       const Known& known);
 // The foreign keys that no index came for.
 [[nodiscard]] std::vector<core::Finding> open_foreign_keys(const PlanMemory& memory);
 
@@ -85,6 +90,25 @@ void lint_rename(const Lint& lint);
 void lint_set_schema(const Lint& lint);
 void lint_truncate(const Lint& lint);
 void lint_grant(const Lint& lint);
+void lint_grant_role(const Lint& lint);
+void lint_default_rights(const Lint& lint);
+void lint_role(const Lint& lint);
+void lint_foreign_setting(const Lint& lint);
+void lint_policy(const Lint& lint);
+void lint_owner_of_object(const Lint& lint);
+void lint_new_owner(const Lint& lint);  // a subcommand of ALTER TABLE
+void lint_reassign(const Lint& lint);
+void lint_publication(const Lint& lint);
+// REPLICA IDENTITY, a subcommand of ALTER TABLE.
+void lint_replica_identity(const Lint& lint, Node definition);
+void lint_sequence(const Lint& lint);
+// Of ALTER SEQUENCE, and of an identity column's.
+void lint_sequence_options(const Lint& lint, const std::string& sequence, Node options);
+void lint_setval(const Lint& lint);
+// CREATE OR REPLACE.
+void lint_replace_function(const Lint& lint);
+void lint_replace_trigger(const Lint& lint);
+void lint_replace_view(const Lint& lint);
 void lint_enum(const Lint& lint);
 void lint_create_enum(const Lint& lint);
 void lint_domain(const Lint& lint);
@@ -100,6 +124,8 @@ struct Before {
   std::set<std::pair<std::string, std::string>> updated;     // table_key() and column
   std::set<std::string, std::less<>> referenced;             // by foreign keys, unless the table is idle
   std::string exclusive;                                     // the first table under the strongest lock
+  std::set<std::string, std::less<>> enums;                  // created, whose values may be used at once
+  std::map<std::string, std::string, std::less<>> values;    // added to other enums: to which
 
   // Once it has been looked at. It must outlive this.
   void take_in(const Lint& lint);
@@ -119,6 +145,8 @@ void lint_dependents(const Lint& lint, const core::CatalogRelation& relation, st
 // Of a list of String nodes: unquoted, and as SQL.
 [[nodiscard]] std::vector<std::string> names_in(Node strings);
 [[nodiscard]] std::string join_names(const std::vector<std::string>& names);
+// A statement that says CASCADE without it, where it stands at the end.
+[[nodiscard]] std::string without_cascade(std::string_view statement);
 // The statement with NOT VALID at its end, behind a comment that ends it.
 [[nodiscard]] std::string with_not_valid(std::string_view statement);
 // `name` as SQL, or `otherwise` where it is empty.

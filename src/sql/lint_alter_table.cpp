@@ -45,6 +45,9 @@ class TableRules {
     if (subtype.starts_with("AT_DisableTrig") || subtype == "AT_DisableRule")
       reporter_.report(kDisablingTrigger, blanks());
     if (subtype == "AT_EnableRowSecurity" || subtype == "AT_ForceRowSecurity") reporter_.report(kRowSecurity, blanks());
+    if (subtype == "AT_ChangeOwner") lint_new_owner(lint_);
+    if (subtype == "AT_ReplicaIdentity") lint_replica_identity(lint_, definition);
+    if (subtype == "AT_AddIdentity" || subtype == "AT_SetIdentity") change_identity(definition);
     if (contains(kRewriting, subtype) && !idle_ && lint_.body().text("objtype") != "OBJECT_INDEX")
       reporter_.report(kTableRewrite, blanks());
   }
@@ -78,9 +81,9 @@ class TableRules {
   }
 
   [[nodiscard]] Blanks drop_blanks() const {
-    std::string text = reporter_.shown(lint_.text());
-    if (const auto at = text.rfind(" CASCADE"); at != std::string::npos && at + 8 == text.size()) text.resize(at);
-    return {.table = table_, .column = name_or(name_, ""), .statement = std::move(text)};
+    Blanks texts = blanks();
+    texts.statement = without_cascade(texts.statement);
+    return texts;
   }
 
   void set_not_null() {
@@ -113,6 +116,7 @@ class TableRules {
     });
     if (with_not_null && !idle_) reporter_.report(kTypeWithNotNull, texts);
     const bool free = change.widens && change.rewrites == Answer::no;
+    if (free && definition["collClause"]) change_collation(definition, texts);
     if (free && change.scans == Answer::yes && !change.check.empty() && !idle_) {
       texts.object = quote_identifier(change.check);
       texts.name = "CONSTRAINT " + texts.object + " CHECK (…)";
@@ -129,6 +133,17 @@ class TableRules {
       found->sharper_with = fmt::format("the type that {}.{} has now", table_, quote_identifier(name_));
   }
 
+  // Which collation it has now is not known.
+  void change_collation(Node definition, Blanks texts) {
+    texts.name = dotted_name(definition["collClause"]["collname"]);
+    const core::CatalogRelation* present = known_.table(table_);
+    const bool indexed = present == nullptr || std::ranges::any_of(present->indexes, [&](const auto& index) {
+                           return contains(index.columns, name_) || contains(index.uses, name_);
+                         });
+    const auto in_contract = idle_ || !indexed ? kPasses : std::optional(kWarning);
+    reporter_.report(kChangingCollation, texts, known_to_old_code() ? std::optional(kError) : in_contract, in_contract);
+  }
+
   void change_default(Node command) {
     if (!known_to_old_code()) return;
     const bool drops = !command["def"];
@@ -139,6 +154,18 @@ class TableRules {
     core::Finding* found = reporter_.report(kColumnDefault, blanks(), fails ? kError : kWarning, kPasses);
     if (found != nullptr && drops && column == nullptr)
       found->sharper_with = fmt::format("whether {}.{} is NOT NULL", table_, quote_identifier(name_));
+  }
+
+  // ADD has a constraint with the kind and the sequence's options, SET a list of options, of which the kind is one.
+  void change_identity(Node definition) {
+    if (!known_to_old_code()) return;
+    const Node items = definition["items"];
+    const bool always =
+        definition.text("generated_when") == "a" || std::ranges::any_of(items, [](Node option) {
+          return option.body().text("defname") == "generated" && option.body()["arg"].body().number("ival") == 'a';
+        });
+    if (always) reporter_.report(kGeneratedAlways, blanks());
+    lint_sequence_options(lint_, fmt::format("of {}.{}", table_, quote_identifier(name_)), items);
   }
 
   void add_column(Node command, Node column) {
@@ -205,6 +232,7 @@ class TableRules {
     Blanks texts = blanks();
     texts.column = join_names(columns);
     texts.object = constraint_name(constraint, kind, columns);
+    if (kind == "CONSTR_PRIMARY") lint_.memory.identified.emplace(table_key(table_));
     if (from_index) return kind == "CONSTR_PRIMARY" && !idle_ ? key_from_index(constraint, texts) : void();
     if (kind == "CONSTR_UNIQUE" || kind == "CONSTR_PRIMARY") {
       const Rule& rule = kind == "CONSTR_UNIQUE" ? kUniqueConstraint : kPrimaryKey;

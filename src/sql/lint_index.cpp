@@ -56,6 +56,19 @@ void lint_unique(const Lint& lint, const std::string& table, const std::vector<s
   if (!lint.idle(table)) lint.reporter.report(kMayFail, {.table = table, .column = key_text(columns)});
 }
 
+// Old code's ON CONFLICT finds it by its columns, and may count on it to refuse what is there already.
+void lint_dropped_unique(const Lint& lint, const core::RelationName& name, const std::string& table) {
+  if (lint.known().is_new_index(name)) return;
+  const auto place = lint.known().index(name);
+  const bool with_catalog = lint.known().catalog() != nullptr;
+  if (with_catalog && (place.index == nullptr || !place.index->unique || !place.index->valid)) return;
+  if (with_catalog && !place.index->partial && lint.known().has_unique_index(table, name, place.index->columns)) return;
+  core::Finding* found = lint.reporter.report(
+      kDroppingUnique, {.table = table, .object = to_sql(name), .statement = lint.reporter.shown(lint.text())},
+      with_catalog ? kError : kWarning, kPasses);
+  if (found != nullptr && !with_catalog) found->sharper_with = fmt::format("whether {} is unique", to_sql(name));
+}
+
 }  // namespace
 
 void lint_index(const Lint& lint) {
@@ -94,6 +107,7 @@ void lint_drop_index(const Lint& lint) {
     const core::RelationName name = name_of_list(object.body()["items"]);
     const std::string table = lint.known().table_of(name);
     const bool missing = lint.body().flag("missing_ok") && lint.known().catalog() != nullptr && table.empty();
+    lint_dropped_unique(lint, name, table);
     busy |= !missing && (table.empty() || !lint.idle(table));
     lint.memory.dropped_indexes.push_back({.name = to_sql(name),
                                            .table = table,

@@ -6,6 +6,7 @@
 #include <array>
 #include <span>
 
+#include "around.hpp"
 #include "contains.hpp"
 #include "kinds.hpp"
 #include "lint.hpp"
@@ -43,13 +44,6 @@ const Rule* rule_for(std::span<const ObjectRule> rules, std::string_view type, b
   const auto found = std::ranges::find(rules, type, &ObjectRule::type);
   if (found != rules.end()) return found->rule;
   return destructive ? &usual : nullptr;
-}
-
-std::string without_cascade(std::string_view text) {
-  constexpr std::string_view kWord = "CASCADE";
-  const bool ends = text.size() > kWord.size() && std::ranges::equal(text.substr(text.size() - kWord.size()), kWord,
-                                                                     [](char a, char b) { return (a & ~0x20) == b; });
-  return std::string(ends ? trim_end(text.substr(0, text.size() - kWord.size())) : text);
 }
 
 std::string described(const CatalogDependent& dependent) {
@@ -115,7 +109,21 @@ bool dropped_too(const CatalogDependent& dependent, std::span<const core::Catalo
   return std::ranges::any_of(dropped, [&](const core::CatalogRelation* one) { return one->name == holder; });
 }
 
+void report_replaced(const Lint& lint, const std::string& object) {
+  core::Finding* found = lint.reporter.report(kReplacing, {.object = object, .statement = std::string(lint.text())});
+  if (found != nullptr && lint.known().catalog() == nullptr)
+    found->sharper_with = fmt::format("whether {} is there already", object);
+}
+
 }  // namespace
+
+std::string without_cascade(std::string_view statement) {
+  constexpr std::string_view kWord = "CASCADE";
+  const bool ends =
+      statement.size() > kWord.size() && std::ranges::equal(statement.substr(statement.size() - kWord.size()), kWord,
+                                                            [](char a, char b) { return (a & ~0x20) == b; });
+  return std::string(ends ? trim_end(statement.substr(0, statement.size() - kWord.size())) : statement);
+}
 
 Dependents dependents_of(const core::CatalogRelation& relation, std::string_view column) {
   Dependents found;
@@ -153,7 +161,7 @@ void lint_dependents(const Lint& lint, const core::CatalogRelation& relation, st
                       .column = column.empty() ? std::string{} : quote_identifier(column),
                       .object = object,
                       .kind = lint.statement.statement.kind,
-                      .statement = without_cascade(lint.text())};
+                      .statement = cascade ? without_cascade(lint.text()) : std::string(lint.text())};
   if (cascade) {
     std::ranges::move(found.along, std::back_inserter(found.blocking));
     if (core::Finding* reported = lint.reporter.report(kDropCascade, blanks))
@@ -192,7 +200,7 @@ void lint_drop(const Lint& lint) {
   const Blanks blanks{.table = relations || members ? listed : std::string{},
                       .object = relations ? std::string{} : listed,
                       .kind = lint.statement.statement.kind,
-                      .statement = without_cascade(lint.text())};
+                      .statement = cascade ? without_cascade(lint.text()) : std::string(lint.text())};
   if (rule != nullptr) lint.reporter.report(*rule, blanks);
   const auto present = relations ? present_of(lint) : std::vector<const core::CatalogRelation*>{};
   for (const core::CatalogRelation* relation : present) {
@@ -246,9 +254,11 @@ void lint_truncate(const Lint& lint) {
     if (!lint.known().is_new(name)) old.push_back(std::move(name));
   }
   if (old.empty()) return;
-  const Blanks blanks{.table = fmt::format("{}", fmt::join(old, ", ")), .statement = without_cascade(lint.text())};
+  const bool cascade = lint.body().text("behavior") == "DROP_CASCADE";
+  const Blanks blanks{.table = fmt::format("{}", fmt::join(old, ", ")),
+                      .statement = cascade ? without_cascade(lint.text()) : std::string(lint.text())};
   lint.reporter.report(kBanTruncate, blanks);
-  if (lint.body().text("behavior") != "DROP_CASCADE") return;
+  if (!cascade) return;
   core::Finding* found = lint.reporter.report(kBanTruncateCascade, blanks);
   if (found == nullptr) return;
   for (const core::Touch& touch : lint.statement.statement.touches) {
@@ -256,28 +266,38 @@ void lint_truncate(const Lint& lint) {
   }
 }
 
-void lint_grant(const Lint& lint) {
-  const Node body = lint.body();
-  if (body.flag("is_grant")) return;
-  lint.reporter.report(kRevoking, {.kind = "REVOKE", .statement = std::string(lint.text())});
-  const bool of_columns = std::ranges::any_of(
-      body["privileges"], [](Node privilege) { return static_cast<bool>(privilege.body()["cols"]); });
-  if (!of_columns) return;
-  for (const Node object : body["objects"]) {
-    if (!is_relation(object.body())) continue;
-    const core::CatalogRelation* present = lint.known().relation(object.body());
-    for (const Node grantee : body["grantees"]) {
-      const std::string_view name = grantee.body().text("rolename");
-      const std::string role = name.empty() ? "PUBLIC" : std::string(name);
-      if (present != nullptr && !contains(present->column_grantees, role)) continue;
-      core::Finding* found = lint.reporter.report(
-          kColumnRevoke, {.table = relation_name(object.body()),
-                          .object = name.empty() ? role : quote_identifier(role),
-                          .name = std::string(body["privileges"].front().body().text("priv_name"))});
-      if (found != nullptr && present == nullptr)
-        found->sharper_with = fmt::format("the rights on {}", relation_name(object.body()));
-    }
+void lint_replace_view(const Lint& lint) {
+  const Node view = lint.body()["view"];
+  const std::string name = relation_name(view);
+  const bool may_be_old = lint.body().flag("replace") && view.text("relpersistence") != "t";
+  if (may_be_old && !lint.known().is_new(name) && !lint.known().is_absent(name_of(view)))
+    report_replaced(lint, "view " + name);
+}
+
+// Of functions of one name the catalog does not say which has which arguments.
+void lint_replace_function(const Lint& lint) {
+  const Node name = lint.body()[lint.statement.parsed.tag == "DefineStmt" ? "defnames" : "funcname"];
+  const core::CatalogSnapshot* catalog = lint.known().catalog();
+  const core::RelationName wanted = name_of_list(name);
+  const bool absent =
+      catalog != nullptr && std::ranges::none_of(catalog->functions, [&](const auto& one) {
+        return one.name.name == wanted.name &&
+               (wanted.schema.empty() ? one.name.schema != "pg_catalog" : one.name.schema == wanted.schema);
+      });
+  if (!lint.body().flag("replace") || absent) {
+    lint.memory.functions.insert(dotted_name(name));
+  } else if (!lint.memory.functions.contains(dotted_name(name))) {
+    report_replaced(lint, "function " + dotted_name(name));
   }
+}
+
+void lint_replace_trigger(const Lint& lint) {
+  const std::string table = relation_name(lint.body()["relation"]);
+  const std::string_view name = lint.body().text("trigname");
+  const core::CatalogRelation* present = lint.known().table(table);
+  if (!lint.body().flag("replace") || lint.known().is_new(table)) return;
+  if (present == nullptr || has_trigger(*present, name))
+    report_replaced(lint, fmt::format("trigger {} of {}", quote_identifier(name), table));
 }
 
 void lint_enum(const Lint& lint) {

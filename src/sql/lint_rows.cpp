@@ -155,11 +155,78 @@ void lint_rows(const Lint& lint, std::string_view tag, Node body, bool top) {
   if (found != nullptr && lint.known().catalog() == nullptr) found->sharper_with = fmt::format("the size of {}", table);
 }
 
+struct Locked {
+  Node relation;
+  bool joined;  // with another, which may leave out rows
+};
+std::vector<Locked> locked_by(Node select) {
+  std::vector<Locked> tables;
+  std::vector<Locked> open;
+  for (const Node item : select["fromClause"]) open.push_back({item, select["fromClause"].size() > 1});
+  while (!open.empty()) {
+    const auto [item, joined] = open.back();
+    open.pop_back();
+    if (item.tag() == "RangeVar") tables.push_back({item.body(), joined});
+    if (item.tag() != "JoinExpr") continue;
+    open.push_back({item.body()["rarg"], true});
+    open.push_back({item.body()["larg"], true});
+  }
+  return tables;
+}
+
+bool names_locked(Node clause, Node relation) {
+  const Node names = clause["lockedRels"];
+  const std::string_view alias = relation["alias"].text("aliasname");
+  const std::string_view wanted = alias.empty() ? relation.text("relname") : alias;
+  return names.empty() || std::ranges::any_of(names, [&](Node name) { return name.body().text("relname") == wanted; });
+}
+
+std::string_view strength_of(Node clause) {
+  const std::string_view strength = clause.text("strength");
+  if (strength == "LCS_FORUPDATE") return "SELECT FOR UPDATE";
+  if (strength == "LCS_FORNOKEYUPDATE") return "SELECT FOR NO KEY UPDATE";
+  return strength == "LCS_FORSHARE" ? "SELECT FOR SHARE" : "SELECT FOR KEY SHARE";
+}
+
+// A SELECT that locks all that there is. What a subquery selects, or a WITH query, is its own matter.
+void lint_row_locks(const Lint& lint, Node select, const std::set<std::string_view>& with_names) {
+  if (select["whereClause"] || select["limitCount"]) return;
+  const std::vector<Locked> tables = locked_by(select);
+  for (const Node node : select["lockingClause"]) {
+    for (const auto& [relation, joined] : tables) {
+      const std::string table = relation_name(relation);
+      const bool with = !relation["schemaname"] && with_names.contains(relation.text("relname"));
+      if (with || lint.idle(table) || !names_locked(node.body(), relation)) continue;
+      const auto severity = joined ? kWarning : kError;
+      core::Finding* found = lint.reporter.report(
+          kRowLocks, {.table = table, .kind = std::string(strength_of(node.body()))}, severity, severity);
+      if (found != nullptr && lint.known().relation(relation) == nullptr)
+        found->sharper_with = fmt::format("the size of {}", table);
+    }
+  }
+}
+
+void lint_row_locks(const Lint& lint) {
+  if (lint.reporter.phase() == kBackfill) return;
+  std::set<std::string_view> with_names;
+  std::vector<Node> selects;
+  visit_objects(lint.body(), [&](std::string_view key, Node node) {
+    if (key == "CommonTableExpr") with_names.insert(node.text("ctename"));
+    if (node["lockingClause"]) selects.push_back(node);
+  });
+  for (const Node select : selects) lint_row_locks(lint, select, with_names);
+}
+
 }  // namespace
 
 void lint_query(const Lint& lint) {
   lint_rows(lint, lint.statement.parsed.tag, lint.body(), true);
-  visit_objects(lint.body(), [&](std::string_view key, Node node) { lint_rows(lint, key, node, false); });
+  bool locks = false;
+  visit_objects(lint.body(), [&](std::string_view key, Node node) {
+    lint_rows(lint, key, node, false);
+    locks |= key == "LockingClause";
+  });
+  if (locks) lint_row_locks(lint);
 }
 
 }  // namespace diastole::sql

@@ -106,6 +106,51 @@ void lint_after_strongest(const Lint& lint, const Before& before) {
       {.table = before.exclusive, .kind = lint.statement.statement.kind, .statement = std::string(lint.text())});
 }
 
+// Whether the type is the enum, as far as a name without its schema tells.
+bool is_enum(Node type_name, std::string_view name) {
+  return last_name(type_name["names"]) == name;
+}
+
+bool has_constant(Node tree, std::string_view text) {
+  bool has = false;
+  visit_objects(tree,
+                [&](std::string_view key, Node node) { has |= key == "A_Const" && node["sval"].text("sval") == text; });
+  return has;
+}
+
+// yes: in a cast to the enum, as the default of a column of it, or as the value of one; maybe: elsewhere, where it may
+// be another text.
+Answer uses_value(const Lint& lint, std::string_view value, std::string_view enum_name) {
+  Answer uses = Answer::no;
+  const std::string table = relation_name(lint.body()["relation"]);
+  const auto is_column = [&](std::string_view column) {
+    return name_of_identifier(lint.known().column_type(table, column)).name == enum_name;
+  };
+  visit_objects(lint.body(), [&](std::string_view key, Node node) {
+    if (key == "A_Const" && node["sval"].text("sval") == value) uses = std::max(uses, Answer::maybe);
+    const bool typed = (key == "TypeCast" || key == "ColumnDef") && is_enum(node["typeName"], enum_name);
+    const bool set =
+        (key == "ResTarget" || key == "AlterTableCmd") && !node.text("name").empty() && is_column(node.text("name"));
+    if ((typed || set) && has_constant(node, value)) uses = Answer::yes;
+  });
+  return uses;
+}
+
+void lint_new_values(const Lint& lint, const Before& before) {
+  for (const auto& [value, type] : before.values) {
+    const std::string name = name_of_identifier(type).name;
+    const Answer uses = uses_value(lint, value, name);
+    if (uses == Answer::no) continue;
+    const auto severity = uses == Answer::yes ? kError : kWarning;
+    core::Finding* found = lint.reporter.report(
+        kEnumValueTogether,
+        {.object = type, .name = fmt::format("'{}'", value), .statement = lint.reporter.shown(lint.text())}, severity,
+        severity);
+    if (found != nullptr && uses == Answer::maybe && lint.known().catalog() == nullptr)
+      found->sharper_with = fmt::format("the columns of type {}", type);
+  }
+}
+
 }  // namespace
 
 void Before::take_in(const Lint& lint) {
@@ -120,6 +165,12 @@ void Before::take_in(const Lint& lint) {
     const std::string table = relation_name(lint.body()["relation"]);
     for (const Node target : lint.body()["targetList"]) updated.emplace(table_key(table), target.body().text("name"));
   }
+  const Node type = lint.body()["typeName"];
+  constexpr int kTrustsNewEnums = 170'000;  // where the type is as new as its value
+  const bool trusts = lint.known().server_version() >= kTrustsNewEnums;
+  if (last->parsed.tag == "CreateEnumStmt" && trusts) enums.insert(dotted_name(type));
+  const bool adds = last->parsed.tag == "AlterEnumStmt" && lint.body().text("oldVal").empty();
+  if (adds && !enums.contains(dotted_name(type))) values.emplace(lint.body().text("newVal"), dotted_name(type));
   for (std::string& table : references(*last)) {
     if (!lint.idle(table)) referenced.insert(std::move(table));
   }
@@ -130,6 +181,7 @@ void lint_together(const Lint& lint, const Before& before) {
   lint_foreign_keys(lint, before);
   if (before.last == nullptr) return;
   lint_not_null(lint, before);
+  lint_new_values(lint, before);
   lint_mergeable(lint, *before.last);
   lint_after_strongest(lint, before);
 }

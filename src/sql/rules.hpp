@@ -4,41 +4,14 @@
 #pragma once
 
 #include <array>
-#include <limits>
-#include <optional>
 #include <span>
 #include <string_view>
 
 #include "contains.hpp"
-#include "diastole/core/plan.hpp"
+#include "rule.hpp"
+#include "rules_old_code.hpp"
 
 namespace diastole::sql {
-
-inline constexpr auto kError = core::Severity::error;
-inline constexpr auto kWarning = core::Severity::warning;
-inline constexpr std::optional<core::Severity> kPasses = std::nullopt;
-inline constexpr auto kExpand = core::Phase::expand;
-inline constexpr auto kBackfill = core::Phase::backfill;
-inline constexpr auto kContract = core::Phase::contract;
-
-// One step of the safe form. A text that comes out empty is left out.
-struct SafeTemplate {
-  std::optional<core::Phase> phase = std::nullopt;  // the statement's own where it is empty
-  std::string_view text = {};
-  std::string_view note = {};
-  core::SafeStep::Form form = core::SafeStep::Form::sql;
-};
-
-// Texts have blanks: {table}, {column}, {object} (an index, constraint, type, …), {kind}, {name}, {type}, {statement}.
-struct Rule {
-  std::string_view name;
-  std::optional<core::Severity> expand;
-  std::optional<core::Severity> contract;
-  std::string_view why;
-  std::array<SafeTemplate, 3> safe = {};
-  int since = 0;                                // server versions as PostgreSQL numbers them, from this one …
-  int until = std::numeric_limits<int>::max();  // … up to, not including, this one
-};
 
 // structure
 inline constexpr Rule kSyntaxError{"syntax-error", kError, kError, "{name}"};
@@ -461,6 +434,9 @@ inline constexpr Rule kDmlWithoutWhere{
 inline constexpr Rule kAffectedRows{
     "affected-row-limit", kError, kError,
     "INSERT … SELECT writes as many rows as {name} yields in one transaction; do it in batches"};
+inline constexpr Rule kRowLocks{
+    "locking-every-row", kError, kError,
+    "{kind} without WHERE locks every row of {table} until the step ends: whoever writes one of them waits"};
 inline constexpr Rule kAssignedTwice{"column-assigned-twice", kError, kError,
                                      "{kind} names {table}.{column} twice, which PostgreSQL refuses"};
 
@@ -472,6 +448,12 @@ inline constexpr Rule kAfterAccessExclusive{
     "{kind} may take long, and runs while the statement before holds ACCESS EXCLUSIVE on {table}; nobody reads {table} "
     "meanwhile",
     {{{.text = "{statement}", .note = "in a step of its own"}}}};
+inline constexpr Rule kEnumValueTogether{"enum-value-in-same-transaction",
+                                         kError,
+                                         kError,
+                                         "PostgreSQL refuses the new value {name} of {object} in the transaction that "
+                                         "adds it",
+                                         {{{.text = "{statement}", .note = "in a step of its own, after the other"}}}};
 inline constexpr Rule kMultipleAlter{"multiple-alter-table",
                                      kWarning,
                                      kWarning,
@@ -577,6 +559,8 @@ inline constexpr Rule kAlignment{"column-alignment",
                                  {{{.text = "CREATE TABLE {table} (<{column}>)", .note = "in this order"}}}};
 
 // of the plan itself
+inline constexpr Rule kUnknownColumn{"unknown-column", kError, kError,
+                                     "a backfill of {table} knows no column {column}"};
 inline constexpr Rule kBackfillWithoutNeeds{"backfill-without-needs", kWarning, kWarning,
                                             "contract destroys in {table} what this backfill copies from: a value that "
                                             "old code writes after its row was copied "

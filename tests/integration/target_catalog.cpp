@@ -134,6 +134,19 @@ TEST_F(CatalogTest, KindsAndPersistence) {
               UnorderedElementsAre("f", "m", "parts", "plain", "s", "unlogged", "v"));
 }
 
+TEST_F(CatalogTest, RowSecurityAndReplicaIdentity) {
+  run("CREATE TABLE plain (a int); CREATE TABLE guarded (a int NOT NULL UNIQUE); ALTER TABLE guarded ENABLE ROW LEVEL "
+      "SECURITY, REPLICA IDENTITY USING INDEX guarded_a_key; CREATE TABLE nameless (a int); ALTER TABLE nameless "
+      "REPLICA IDENTITY NOTHING; CREATE TABLE whole (a int); ALTER TABLE whole REPLICA IDENTITY FULL");
+  const auto catalog = about({"plain", "guarded", "nameless", "whole"});
+  EXPECT_FALSE(in(catalog, "plain").row_security);
+  EXPECT_TRUE(in(catalog, "guarded").row_security);
+  EXPECT_EQ(in(catalog, "plain").replica_identity, 'd');
+  EXPECT_EQ(in(catalog, "guarded").replica_identity, 'i');
+  EXPECT_EQ(in(catalog, "nameless").replica_identity, 'n');
+  EXPECT_EQ(in(catalog, "whole").replica_identity, 'f');
+}
+
 TEST_F(CatalogTest, SizesAndRows) {
   run("CREATE TABLE big (id int PRIMARY KEY, doc text); ALTER TABLE big ALTER doc SET STORAGE EXTERNAL; "
       "INSERT INTO big SELECT n, repeat('x', 5000) FROM generate_series(1, 1000) n; CREATE TABLE empty (a int)");

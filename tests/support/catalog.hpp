@@ -114,12 +114,14 @@ inline core::CatalogSnapshot shop_catalog() {
   orders.constraints.push_back(catalog_foreign_key("orders_user_fkey", "user_id", "users"));
   orders.constraints.push_back(catalog_foreign_key("orders_item_fkey", "item_id", "items"));
   orders.indexes.push_back(catalog_index("orders_user", {"user_id"}));
+  orders.row_security = true;
 
   auto notes = catalog_table("notes", 0);
   notes.columns.push_back(catalog_column("user_id", "integer"));
 
   auto lookup = catalog_table("lookup", 40);
   lookup.columns.push_back(catalog_column("label", "character varying(20)"));
+  lookup.columns.push_back(catalog_column("feeling", "mood"));
 
   auto foreign = catalog_table("theirs", 5'000'000);
   foreign.owned = false;
@@ -139,6 +141,15 @@ inline core::CatalogSnapshot shop_catalog() {
   auto checked = catalog_table("events_2022", 60'000'000);
   checked.constraints.push_back(catalog_check("in_2022", {"at"}, "(at >= '2022-01-01')"));
 
+  auto log = catalog_table("log", 80'000'000);  // published, and without a key
+  log.constraints.clear();
+  log.indexes.clear();
+  log.replica_identity = 'f';
+  log.dependents = {catalog_dependent(DependentKind::publication, "feed", "log", {})};
+  auto trail = catalog_table("trail", 20'000'000);
+  trail.constraints.clear();
+  trail.indexes = {catalog_index("trail_once", {"id"}, true), catalog_index("trail_again", {"id"}, true)};
+
   auto adults = catalog_table("adults", 0);
   adults.kind = core::RelationKind::view;
   adults.reads = {{"public", "users"}};
@@ -147,8 +158,8 @@ inline core::CatalogSnapshot shop_catalog() {
   auto few = catalog_table("few", 30);
   few.kind = core::RelationKind::materialized_view;
 
-  catalog.relations = {users, orders, notes,   lookup, foreign, events, partition,
-                       rest,  loose,  checked, adults, totals,  few,    catalog_table("items", 10'000'000)};
+  catalog.relations = {users, orders,  notes,  lookup, foreign, events, partition, rest,
+                       loose, checked, adults, totals, few,     log,    trail,     catalog_table("items", 10'000'000)};
   catalog.functions = {{.name = {"public", "steady"}, .volatility = 's'}, {.name = {"public", "dice"}}};
   catalog.types = {{.name = {"public", "mood"}, .kind = core::CatalogType::Kind::enumeration, .labels = {"ok"}},
                    {.name = {"public", "positive"},

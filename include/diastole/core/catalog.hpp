@@ -105,6 +105,8 @@ struct CatalogRelation {
   std::vector<RelationName> reads;                // a view's: the relations that its query names
   std::vector<std::string> column_grantees;       // roles that have table-wide rights and so ignore REVOKE on columns
   bool triggers = false;                          // has triggers of the user's
+  bool row_security = false;                      // policies decide which rows are seen
+  char replica_identity = 'd';                    // pg_class.relreplident: d (the primary key), n, f or i
 
   [[nodiscard]] const CatalogColumn* column(std::string_view wanted) const;
   [[nodiscard]] const CatalogIndex* index(std::string_view wanted) const;

@@ -386,6 +386,12 @@ CREATE ROLE new_role;
 ALTER ROLE clerk NOLOGIN;
 -- => nothing
 
+ALTER ROLE clerk SET work_mem = '5MB';
+-- => nothing
+
+ALTER DATABASE postgres SET work_mem = '5MB';
+-- => nothing
+
 SET work_mem = '8MB';
 -- => nothing
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "diastole/sql/analysis.hpp"
+#include "support/catalog.hpp"
 
 namespace diastole::sql {
 namespace {
@@ -14,6 +15,7 @@ using core::Step;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 
 Step sql_step(Phase phase, std::string id, std::string sql, std::string undo = {}) {
   Step step;
@@ -214,6 +216,46 @@ TEST(BackfillTest, EachPartIsRefusedWithItsPath) {
   EXPECT_THAT(with([](auto& b) { b.verify = "DELETE FROM users"; }), HasSubstr("/backfill/0/verify: "));
   EXPECT_EQ(with([](auto& b) { b.verify = "SELECT 1 FROM users WHERE display_name IS NULL"; }), "accepted");
   EXPECT_THAT(with([](auto& b) { b.where = ""; }), HasSubstr("/backfill/0/verify: zero_rows"));
+}
+
+TEST(BackfillTest, NamesNothingThatItsTableDoesNotHave) {
+  const auto catalog = test::shop_catalog();
+  const auto findings_of = [&](std::string expression, std::string where, std::string table = "users",
+                               std::string column = "title") {
+    Step step = backfill_step();
+    step.backfill->table = std::move(table);
+    step.backfill->set = {{std::move(column), std::move(expression)}};
+    step.backfill->where = std::move(where);
+    const auto plan = complete(plan_of({sql_step(Phase::expand, "a", "ALTER TABLE users ADD title text"),
+                                        sql_step(Phase::expand, "b", "ALTER TABLE events ADD title text"), step}),
+                               &catalog);
+    std::vector<std::string> found;
+    for (const core::Finding& one : plan->steps.back().findings)
+      found.push_back(fmt::format("{} {}:{} {} {}", one.path, one.line, one.column, one.rule, one.subject.column));
+    return found;
+  };
+  EXPECT_THAT(findings_of("name", "title IS DISTINCT FROM users.name AND public.users.age > 1"), IsEmpty());
+  EXPECT_THAT(findings_of("row_to_json(users)", "title IS NULL AND ctid IS NOT NULL AND users.* IS NOT NULL"),
+              IsEmpty());
+  EXPECT_THAT(findings_of("(SELECT label FROM lookup l WHERE l.id = users.id)", "title IS NULL"), IsEmpty());
+  EXPECT_THAT(findings_of("'x'", "title IS NULL", "events_2024"), IsEmpty());
+  EXPECT_THAT(findings_of("nam", "title IS NULL"), ElementsAre("/backfill/0/set/title 1:1 unknown-column nam"));
+  EXPECT_THAT(
+      findings_of("lower(\n  nam)", "u.title IS NULL OR\n f(é, other.users.age)"),
+      UnorderedElementsAre("/backfill/0/set/title 2:3 unknown-column nam",
+                           "/backfill/0/where 1:1 unknown-column u.title", "/backfill/0/where 2:4 unknown-column \"é\"",
+                           "/backfill/0/where 2:7 unknown-column other.users.age"));
+  EXPECT_THAT(findings_of("nam IN (SELECT label FROM lookup)", "title IS NULL"),
+              ElementsAre("/backfill/0/set/title 1:1 unknown-column nam"));
+  EXPECT_THAT(findings_of("name", "age > 1", "users", "a/b"),
+              ElementsAre("/backfill/0/set/a~1b 0:0 unknown-column \"a/b\""));
+  EXPECT_THAT(findings_of("whatever", "title IS NULL", "unheard_of"), IsEmpty());
+  Step renamed = backfill_step();
+  renamed.backfill->set = {{"label", "email"}};
+  renamed.backfill->where = "label IS NULL";
+  const auto plan =
+      complete(plan_of({sql_step(Phase::expand, "a", "ALTER TABLE users RENAME name TO label"), renamed}), &catalog);
+  EXPECT_THAT(plan->steps.back().findings, IsEmpty());
 }
 
 }  // namespace
