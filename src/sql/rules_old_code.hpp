@@ -72,7 +72,8 @@ inline constexpr Rule kChangingCollation{
     "under ACCESS EXCLUSIVE",
     {{{.phase = kExpand, .text = "ALTER TABLE {table} ADD COLUMN <new column> {type} COLLATE {name}"},
       {.phase = kBackfill,
-       .text = "table: {table}\nset: { <new column>: {column} }\nwhere: <new column> IS DISTINCT FROM {column}",
+       .text = "table: {table}\nset: { <new column>: {column} }\nwhere: <new column> IS DISTINCT FROM ({column} "
+               "COLLATE {name})",
        .note = "once every instance writes both",
        .form = core::SafeStep::Form::backfill},
       {.phase = kContract, .text = "ALTER TABLE {table} DROP COLUMN {column}"}}}};
