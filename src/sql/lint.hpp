@@ -120,12 +120,12 @@ void lint_query(const Lint& lint);
 // What the statements of one text have done before the next, in the transaction that they share.
 struct Before {
   const Analysed* last = nullptr;
-  std::map<std::string, core::LockMode, std::less<>> locks;  // by table_key()
-  std::set<std::pair<std::string, std::string>> updated;     // table_key() and column
-  std::set<std::string, std::less<>> referenced;             // by foreign keys, unless the table is idle
-  std::string exclusive;                                     // the first table under the strongest lock
-  std::set<std::string, std::less<>> enums;                  // created, whose values may be used at once
-  std::map<std::string, std::string, std::less<>> values;    // added to other enums: to which
+  std::map<std::string, core::LockMode, std::less<>> locks;     // by table_key()
+  std::set<std::pair<std::string, std::string>> updated;        // table_key() and column
+  std::set<std::string, std::less<>> referenced;                // by foreign keys, unless the table is idle
+  std::string exclusive;                                        // the first table under the strongest lock
+  std::set<std::string, std::less<>> enums;                     // created, whose values may be used at once
+  std::multimap<std::string, std::string, std::less<>> values;  // added to other enums: to which
 
   // Once it has been looked at. It must outlive this.
   void take_in(const Lint& lint);

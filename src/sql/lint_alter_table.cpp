@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "around.hpp"
 #include "column_def.hpp"
@@ -26,7 +27,11 @@ class TableRules {
         reporter_(lint.reporter),
         known_(lint.known()),
         table_(relation_name(lint.body()["relation"])),
-        idle_(lint.idle(table_)) {}
+        idle_(lint.idle(table_)) {
+    for (const Node command : lint.body()["cmds"]) {
+      if (command.body().text("subtype") == "AT_SetNotNull") not_null_.insert(command.body().text("name"));
+    }
+  }
 
   void check(Node command) {
     const std::string_view subtype = command.text("subtype");
@@ -111,10 +116,7 @@ class TableRules {
     texts.name = "<new column>";
     texts.object =
         definition["raw_default"] ? "<the USING expression>" : fmt::format("{}::{}", texts.column, change.to);
-    const bool with_not_null = std::ranges::any_of(lint_.body()["cmds"], [&](Node other) {
-      return other.body().text("subtype") == "AT_SetNotNull" && other.body().text("name") == name_;
-    });
-    if (with_not_null && !idle_) reporter_.report(kTypeWithNotNull, texts);
+    if (not_null_.contains(name_) && !idle_) reporter_.report(kTypeWithNotNull, texts);
     const bool free = change.widens && change.rewrites == Answer::no;
     if (free && definition["collClause"]) change_collation(definition, texts);
     if (free && change.scans == Answer::yes && !change.check.empty() && !idle_) {
@@ -382,7 +384,8 @@ class TableRules {
   const Known& known_;
   std::string table_;
   bool idle_;
-  std::string_view name_;  // of the column or constraint that the subcommand is about
+  std::set<std::string_view> not_null_;  // columns that the statement sets so
+  std::string_view name_;                // of the column or constraint that the subcommand is about
 };
 
 }  // namespace

@@ -106,47 +106,56 @@ void lint_after_strongest(const Lint& lint, const Before& before) {
       {.table = before.exclusive, .kind = lint.statement.statement.kind, .statement = std::string(lint.text())});
 }
 
-// Whether the type is the enum, as far as a name without its schema tells.
-bool is_enum(Node type_name, std::string_view name) {
-  return last_name(type_name["names"]) == name;
-}
+// Which of the values that enums have just got a statement uses. yes: in a cast to the enum, as the default of a column
+// of it, or as the value of one; maybe: elsewhere, where it may be another text.
+class ValueUses {
+ public:
+  ValueUses(const Lint& lint, const Before& before) : before_(before) {
+    const std::string table = relation_name(lint.body()["relation"]);
+    const auto column_type = [&](Node named) {
+      return name_of_identifier(lint.known().column_type(table, named.text("name"))).name;
+    };
+    visit_objects(lint.body(), [&](std::string_view key, Node node) {
+      if (key == "A_Const") add(node, {});
+      if (key == "TypeCast") add(node["arg"].body(), last_name(node["typeName"]["names"]));
+      if (key == "ResTarget" && node["name"]) add(node["val"].body(), column_type(node));
+      if (key == "AlterTableCmd" && node["def"].tag() == "A_Const") add(node["def"].body(), column_type(node));
+      if (key != "ColumnDef") return;
+      for (const Node constraint : node["constraints"])
+        add(constraint.body()["raw_expr"].body(), last_name(node["typeName"]["names"]));
+    });
+  }
 
-bool has_constant(Node tree, std::string_view text) {
-  bool has = false;
-  visit_objects(tree,
-                [&](std::string_view key, Node node) { has |= key == "A_Const" && node["sval"].text("sval") == text; });
-  return has;
-}
+  [[nodiscard]] const std::map<std::pair<std::string_view, std::string_view>, Answer>& found() const { return found_; }
 
-// yes: in a cast to the enum, as the default of a column of it, or as the value of one; maybe: elsewhere, where it may
-// be another text.
-Answer uses_value(const Lint& lint, std::string_view value, std::string_view enum_name) {
-  Answer uses = Answer::no;
-  const std::string table = relation_name(lint.body()["relation"]);
-  const auto is_column = [&](std::string_view column) {
-    return name_of_identifier(lint.known().column_type(table, column)).name == enum_name;
-  };
-  visit_objects(lint.body(), [&](std::string_view key, Node node) {
-    if (key == "A_Const" && node["sval"].text("sval") == value) uses = std::max(uses, Answer::maybe);
-    const bool typed = (key == "TypeCast" || key == "ColumnDef") && is_enum(node["typeName"], enum_name);
-    const bool set =
-        (key == "ResTarget" || key == "AlterTableCmd") && !node.text("name").empty() && is_column(node.text("name"));
-    if ((typed || set) && has_constant(node, value)) uses = Answer::yes;
-  });
-  return uses;
-}
+ private:
+  // A value of that type, where it is known. Types are compared without their schemas.
+  void add(Node constant, std::string_view type) {
+    const std::string_view text = constant["sval"].text("sval");
+    if (text.empty()) return;
+    const auto [begin, end] = before_.values.equal_range(text);
+    for (auto at = begin; at != end; ++at) {
+      if (!type.empty() && name_of_identifier(at->second).name != type) continue;
+      Answer& known = found_[{at->first, at->second}];
+      known = std::max(known, type.empty() ? Answer::maybe : Answer::yes);
+    }
+  }
+
+  const Before& before_;
+  std::map<std::pair<std::string_view, std::string_view>, Answer> found_;  // by value and enum
+};
 
 void lint_new_values(const Lint& lint, const Before& before) {
-  for (const auto& [value, type] : before.values) {
-    const std::string name = name_of_identifier(type).name;
-    const Answer uses = uses_value(lint, value, name);
-    if (uses == Answer::no) continue;
-    const auto severity = uses == Answer::yes ? kError : kWarning;
+  if (before.values.empty()) return;
+  const ValueUses uses(lint, before);
+  for (const auto& [value, answer] : uses.found()) {
+    const std::string type(value.second);
+    const auto severity = answer == Answer::yes ? kError : kWarning;
     core::Finding* found = lint.reporter.report(
         kEnumValueTogether,
-        {.object = type, .name = fmt::format("'{}'", value), .statement = lint.reporter.shown(lint.text())}, severity,
-        severity);
-    if (found != nullptr && uses == Answer::maybe && lint.known().catalog() == nullptr)
+        {.object = type, .name = fmt::format("'{}'", value.first), .statement = lint.reporter.shown(lint.text())},
+        severity, severity);
+    if (found != nullptr && answer == Answer::maybe && lint.known().catalog() == nullptr)
       found->sharper_with = fmt::format("the columns of type {}", type);
   }
 }
