@@ -189,6 +189,15 @@ TEST(RecipeTest, RefusesWhatIsNoColumn) {
   EXPECT_THAT(error_of(set_not_null("users.a; DROP TABLE users")), HasSubstr("/contract/0/set_not_null: "));
 }
 
+TEST(ConcernsTest, AsksForWhatIsReplaced) {
+  const auto request = concerns(
+      plan_of({sql_step(Phase::expand, "a",
+                        "CREATE OR REPLACE FUNCTION app.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE OR REPLACE "
+                        "AGGREGATE g(int) (sfunc = int4pl, stype = int); CREATE OR REPLACE VIEW v AS SELECT 1 AS a")}));
+  EXPECT_THAT(request.functions, ElementsAre(core::RelationName{"app", "f"}, core::RelationName{"", "g"}));
+  EXPECT_THAT(request.relations, ElementsAre(core::RelationName{"", "v"}));
+}
+
 TEST(BackfillTest, IsCheckedAndItsTableQuoted) {
   Step step = backfill_step();
   step.undo_sql = "UPDATE users SET display_name = NULL";
