@@ -1,10 +1,8 @@
 // Rules on sequences and identity columns: the values that old code takes or gives.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include <algorithm>
-#include <array>
-
-#include "contains.hpp"
+#include "diastole/sql/analysis.hpp"
 #include "lint.hpp"
 #include "type_name.hpp"
 
@@ -31,6 +29,18 @@ void report_sequence(const Lint& lint, const std::string& sequence, std::string_
                        severity, kPasses);
 }
 
+// A serial or identity column's, which PostgreSQL names table_column_seq, where the plan has made one of them.
+bool came_with_column(const Lint& lint, const core::RelationName& sequence) {
+  constexpr std::string_view kEnd = "_seq";
+  if (!sequence.name.ends_with(kEnd)) return false;
+  const std::string_view both = std::string_view(sequence.name).substr(0, sequence.name.size() - kEnd.size());
+  for (std::size_t at = both.find('_'); at != std::string_view::npos; at = both.find('_', at + 1)) {
+    const std::string table = to_sql({.schema = sequence.schema, .name = std::string(both.substr(0, at))});
+    if (lint.known().is_new(table) || lint.known().is_new_column(table, both.substr(at + 1))) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 // RESTART alone begins anew, where values are surely taken.
@@ -47,7 +57,7 @@ void lint_sequence_options(const Lint& lint, const std::string& sequence, Node o
 void lint_sequence(const Lint& lint) {
   const Node sequence = lint.body()["sequence"];
   const std::string name = relation_name(sequence);
-  if (lint.known().is_new(name) || lint.known().is_absent(name_of(sequence))) return;
+  if (lint.known().is_absent(name_of(sequence)) || came_with_column(lint, name_of(sequence))) return;
   lint_sequence_options(lint, name, lint.body()["options"]);
 }
 
@@ -57,8 +67,9 @@ void lint_setval(const Lint& lint) {
     if (key != "FuncCall" || last_name(node["funcname"]) != "setval") return;
     Node sequence = node["args"].front();
     if (sequence.tag() == "TypeCast") sequence = sequence.body()["arg"];  // 's'::regclass
-    const std::string_view name = sequence.body()["sval"].text("sval");
-    report_sequence(lint, name.empty() ? "<sequence>" : std::string(name), "setval()", kWarning);
+    const auto parts = split_identifier(sequence.body()["sval"].text("sval"), 2);
+    const std::string name = parts ? fmt::format("{}", fmt::join(*parts, ".")) : "<sequence>";
+    if (!came_with_column(lint, name_of_identifier(name))) report_sequence(lint, name, "setval()", kWarning);
   });
 }
 
