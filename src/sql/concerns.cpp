@@ -68,6 +68,7 @@ class Concerns {
     const bool member = kind->naming == Naming::member;
     const auto add_object = [&](Node object) {
       const Node items = object.body()["items"];
+      if (object.tag() == "ObjectWithArgs") add(functions_, name_of_list(object.body()["objname"]));
       if (kind->naming != Naming::other) add(relations_, name_of_list(items, member ? 1 : 0));
     };
     for (const Node object : body["objects"]) add_object(object);

@@ -60,7 +60,7 @@ void Effects::finish() {
   for (Touch& touched : touched_) {
     const std::string& relation = touched.relation;
     const bool created = created_places_.find(created_, std::identity{}, relation) < created_.size();
-    if (created || known_.is_new(relation) || unlisted_.contains(relation)) continue;
+    if (created || known_.is_empty(relation) || unlisted_.contains(relation)) continue;
     if (!known) touched.scans = touched.rewrites = Answer::maybe;
     if (may_miss && known_.is_absent(name_of_identifier(relation))) continue;
     statement.lock = std::max(statement.lock, touched.lock);

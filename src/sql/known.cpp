@@ -31,23 +31,10 @@ std::string unquoted(std::string_view part) {
   return name;
 }
 
-// "column IS NOT NULL" and nothing else; "" otherwise.
-std::string not_null_test(Node expression) {
-  if (expression.tag() != "NullTest") return {};
-  const Node test = expression.body();
-  if (test.text("nulltesttype") != "IS_NOT_NULL" || test["arg"].tag() != "ColumnRef") return {};
-  return std::string(last_name(test["arg"].body()["fields"]));
-}
-
-// The same of a constraint that the catalog has, as pg_get_expr() prints it.
-bool says_not_null(const core::CatalogConstraint& constraint) {
-  return constraint.kind == core::ConstraintKind::check && constraint.columns.size() == 1 &&
-         constraint.expression == "(" + quote_identifier(constraint.columns.front()) + " IS NOT NULL)";
-}
-// Or among other things, joined by AND.
+// That it says so, or among other things joined by AND.
 bool implies_not_null(const core::CatalogConstraint& constraint, std::string_view column) {
   if (constraint.kind != core::ConstraintKind::check || !contains(constraint.columns, column)) return false;
-  if (says_not_null(constraint)) return true;
+  if (not_null_test(constraint) == column) return true;
   const std::string test = "(" + quote_identifier(column) + " IS NOT NULL)";
   if (constraint.expression.find(test) == std::string::npos) return false;
   const auto tree = parse(constraint.expression, "SELECT ");
@@ -64,6 +51,21 @@ bool implies_not_null(const core::CatalogConstraint& constraint, std::string_vie
 }
 
 }  // namespace
+
+std::string not_null_test(Node expression) {
+  if (expression.tag() != "NullTest") return {};
+  const Node test = expression.body();
+  if (test.text("nulltesttype") != "IS_NOT_NULL" || test["arg"].tag() != "ColumnRef") return {};
+  return std::string(last_name(test["arg"].body()["fields"]));
+}
+
+// As pg_get_expr() prints it.
+std::string not_null_test(const core::CatalogConstraint& constraint) {
+  const bool one = constraint.kind == core::ConstraintKind::check && constraint.columns.size() == 1;
+  const bool says =
+      one && constraint.expression == "(" + quote_identifier(constraint.columns.front()) + " IS NOT NULL)";
+  return says ? constraint.columns.front() : std::string{};
+}
 
 RelationName name_of(Node relation) {
   return {.schema = std::string(relation.text("schemaname")), .name = std::string(relation.text("relname"))};
@@ -99,7 +101,11 @@ std::string_view table_key(std::string_view table) {
 }
 
 const CatalogRelation* Known::relation(const RelationName& name) const {
-  if (catalog_ == nullptr || name.name.empty() || is_new(to_sql(name))) return nullptr;
+  if (catalog_ == nullptr || name.name.empty()) return nullptr;
+  if (const Learned* known = learned(to_sql(name)); known != nullptr) {
+    if (known->made || known->gone) return nullptr;
+    if (known->was != nullptr) return known->was;
+  }
   return catalog_->relation(name);
 }
 
@@ -148,36 +154,91 @@ const Known::Learned* Known::learned(std::string_view table) const {
 }
 
 bool Known::is_absent(const RelationName& name) const {
-  if (catalog_ == nullptr || catalog_->relation(name) != nullptr || catalog_->index(name).table != nullptr)
-    return false;
+  if (catalog_ == nullptr) return false;
   const std::string identifier = to_sql(name);
-  return learned(identifier) == nullptr &&
+  if (const Learned* known = learned(identifier)) return known->gone;
+  return catalog_->relation(name) == nullptr && catalog_->index(name).table == nullptr &&
          std::ranges::find(indexes_, table_key(identifier), &Index::key) == indexes_.end();
+}
+
+bool Known::is_absent(const ObjectName& name) const {
+  if (catalog_ == nullptr || is_new(name)) return false;
+  if (name.type == "OBJECT_SEQUENCE") return is_absent(name.name);
+  if (name.type == "OBJECT_FUNCTION") return catalog_->function(name.name) == nullptr;
+  if (name.type == "OBJECT_TYPE") return catalog_->type(name.name) == nullptr;
+  if (name.member.empty()) return false;
+  const CatalogRelation* table = relation(name.name);
+  if (table == nullptr) return is_absent(name.name);
+  const auto kind = name.type == "OBJECT_TRIGGER" ? core::DependentKind::trigger
+                    : name.type == "OBJECT_RULE"  ? core::DependentKind::rule
+                                                  : core::DependentKind::policy;
+  return std::ranges::none_of(table->dependents, [&](const core::CatalogDependent& one) {
+    return one.kind == kind && one.name.name == name.member && one.table == table->name.name;
+  });
+}
+
+bool Known::is_empty(std::string_view table) const {
+  const Learned* known = learned(table);
+  return known != nullptr && known->empty;
+}
+
+bool Known::is_query(std::string_view table) const {
+  const Learned* known = learned(table);
+  return known != nullptr && known->queries;
+}
+
+bool Known::is_made_view(std::string_view table) const {
+  const Learned* known = learned(table);
+  return known != nullptr && known->view;
 }
 
 bool Known::is_new(std::string_view table) const {
   const Learned* known = learned(table);
-  return known != nullptr && known->created;
+  if (known == nullptr || !known->empty || known->used_name) return false;
+  return catalog_ == nullptr || catalog_->relation(name_of_identifier(table)) == nullptr;
+}
+
+bool Known::is_new(const ObjectName& object) const {
+  if (!object.member.empty() && is_new(to_sql(object.name))) return true;
+  return objects_.contain(object);
 }
 
 bool Known::is_small(std::string_view table) const {
   const CatalogRelation* known = this->table(table);
-  if (known == nullptr) return false;
-  const auto small = [](const CatalogRelation& one) {
-    const std::int64_t most = one.rows < 0 ? kSmallUncounted : kSmallBytes;
-    return one.rows <= kSmallRows && one.bytes + one.index_bytes <= most;
-  };
-  return small(*known) && std::ranges::all_of(descendants(*known), [&](const auto* child) { return small(*child); });
+  return known != nullptr && is_small(*known, 0);
 }
 
-bool Known::is_new_column(std::string_view table, std::string_view column) const {
+// A view is as large as what it reads. Of a foreign table nobody knows the size but by its rows.
+bool Known::is_small(const CatalogRelation& one, int depth) const {
+  constexpr int kMaxViews = 20;
+  if (one.kind == core::RelationKind::view) {
+    return depth < kMaxViews && std::ranges::all_of(
+                                    one.reads,
+                                    [&](const RelationName& name) {
+                                      const CatalogRelation* below = relation(name);
+                                      return below != nullptr && is_small(*below, depth + 1);
+                                    });
+  }
+  const auto small = [](const CatalogRelation& part) {
+    if (part.kind == core::RelationKind::foreign_table && part.rows < 0) return false;
+    const std::int64_t most = part.rows < 0 ? kSmallUncounted : kSmallBytes;
+    return part.rows <= kSmallRows && part.bytes + part.index_bytes <= most;
+  };
+  return small(one) && std::ranges::all_of(descendants(one), [&](const auto* child) { return small(*child); });
+}
+
+const NewColumn* Known::new_column(std::string_view table, std::string_view column) const {
   const Learned* known = learned(table);
-  return known != nullptr && known->columns.contains(column);
+  if (known == nullptr || (known->made && known->used_name)) return nullptr;
+  const auto found = known->columns.find(column);
+  if (found == known->columns.end() || !found->second.added || known->used_columns.contains(column)) return nullptr;
+  const CatalogRelation* present = this->table(table);
+  return present != nullptr && present->column(column) != nullptr ? nullptr : &found->second.what;
 }
 
 std::string Known::column_type(std::string_view table, std::string_view column) const {
   if (const Learned* known = learned(table); known != nullptr) {
-    if (const auto found = known->columns.find(column); found != known->columns.end()) return found->second;
+    if (const auto found = known->columns.find(column); found != known->columns.end()) return found->second.what.type;
   }
   const CatalogRelation* known = this->table(table);
   const core::CatalogColumn* found = known == nullptr ? nullptr : known->column(column);
@@ -186,16 +247,20 @@ std::string Known::column_type(std::string_view table, std::string_view column) 
 
 Answer Known::proven_not_null(std::string_view table, std::string_view column) const {
   std::vector<std::string_view> dropped;
+  bool nullable = false;
   if (const Learned* mine = learned(table); mine != nullptr) {
     for (const Check& check : mine->checks) {
       if (check.dropped) dropped.push_back(check.name);
       if (!check.dropped && check.valid && check.not_null_column == column) return Answer::yes;
     }
+    const auto found = mine->not_null.find(column);
+    if (found != mine->not_null.end() && found->second) return Answer::yes;
+    nullable = found != mine->not_null.end();
   }
   const CatalogRelation* known = this->table(table);
-  if (known == nullptr) return Answer::maybe;
+  if (known == nullptr) return nullable ? Answer::no : Answer::maybe;
   const core::CatalogColumn* found = known->column(column);
-  if (found != nullptr && found->not_null) return Answer::yes;
+  if (found != nullptr && found->not_null && !nullable) return Answer::yes;
   const bool checked = std::ranges::any_of(known->constraints, [&](const core::CatalogConstraint& constraint) {
     return constraint.valid && implies_not_null(constraint, column) &&
            std::ranges::find(dropped, constraint.name) == dropped.end();
@@ -225,6 +290,17 @@ bool Known::has_valid_check(std::string_view table) const {
          });
 }
 
+bool Known::is_constrained(std::string_view table, std::string_view column) const {
+  const auto unique = [&](const Index& one) {
+    return one.unique && one.table == table_key(table) && contains(one.columns, column);
+  };
+  if (std::ranges::any_of(indexes_, unique)) return true;
+  const Learned* mine = learned(table);
+  return mine != nullptr && std::ranges::any_of(mine->checks, [&](const Check& check) {
+           return !check.dropped && contains(check.columns, column);
+         });
+}
+
 std::string Known::table_of(const RelationName& name) const {
   const std::string identifier = to_sql(name);
   const auto found = std::ranges::find(indexes_, table_key(identifier), &Index::key);
@@ -251,7 +327,9 @@ bool Known::has_unique_index(std::string_view table, const RelationName& except,
     return key.size() == columns.size() && !contains(key, "") &&
            std::is_permutation(key.begin(), key.end(), columns.begin());
   };
-  const auto mine = [&](const Index& one) { return one.unique && one.table == table_key(table) && same(one.columns); };
+  const auto mine = [&](const Index& one) {
+    return one.unique && !one.partial && one.table == table_key(table) && same(one.columns);
+  };
   if (std::ranges::any_of(indexes_, mine)) return true;
   const CatalogRelation* known = this->table(table);
   return known != nullptr && std::ranges::any_of(known->indexes, [&](const core::CatalogIndex& one) {
@@ -267,119 +345,36 @@ Answer Known::has_index_on(std::string_view table, const std::vector<std::string
   };
   const auto mine = [&](const Index& one) { return one.table == table_key(table) && begins(one.columns); };
   if (std::ranges::any_of(indexes_, mine)) return Answer::yes;
-  if (is_new(table)) return Answer::no;
+  if (is_empty(table)) return Answer::no;
   const CatalogRelation* known = this->table(table);
   if (known == nullptr) return Answer::maybe;
-  const auto theirs = [&](const core::CatalogIndex& one) { return !one.partial && one.valid && begins(one.columns); };
+  const auto theirs = [&](const core::CatalogIndex& one) {
+    return !one.partial && one.valid && begins(one.columns) &&
+           !dropped_indexes_.contains(table_key(to_sql({known->name.schema, one.name})));
+  };
   return std::ranges::any_of(known->indexes, theirs) ? Answer::yes : Answer::no;
 }
 
-void Known::learn_index(std::string_view table, const RelationName& name, Node columns, bool unique) {
-  Index index{.key = std::string(table_key(to_sql(name))),
-              .table = std::string(table_key(table)),
-              .columns = {},
-              .unique = unique};
-  for (const Node column : columns) {
-    const bool element = column.tag() == "IndexElem";
-    index.columns.emplace_back(element ? column.body().text("name") : column.body().text("sval"));
+std::vector<std::vector<std::string>> Known::unique_keys(std::string_view table) const {
+  std::vector<std::vector<std::string>> keys;
+  const auto add = [&](const std::vector<std::string>& columns) {
+    if (!columns.empty() && !contains(columns, std::string_view{})) keys.push_back(columns);
+  };
+  for (const Index& index : indexes_) {
+    if (index.unique && !index.partial && index.table == table_key(table)) add(index.columns);
   }
-  indexes_.push_back(std::move(index));
-}
-
-void Known::learn_constraint(std::string_view table, Node constraint) {
-  const std::string_view kind = constraint.text("contype");
-  if (kind == "CONSTR_UNIQUE" || kind == "CONSTR_PRIMARY")
-    learn_index(table, {.schema = {}, .name = std::string(constraint.text("conname"))}, constraint["keys"], true);
-  if (constraint.text("conname").empty()) return;
-  learned_[std::string(table_key(table))].checks.push_back({.name = std::string(constraint.text("conname")),
-                                                            .not_null_column = not_null_test(constraint["raw_expr"]),
-                                                            .valid = !constraint.flag("skip_validation"),
-                                                            .dropped = false});
-}
-
-void Known::learn_column(std::string_view table, Node column) {
-  const std::string name(column.text("colname"));
-  for (const Node node : column["constraints"]) {
-    const std::string_view kind = node.body().text("contype");
-    if (kind == "CONSTR_UNIQUE" || kind == "CONSTR_PRIMARY")
-      indexes_.push_back({.key = {}, .table = std::string(table_key(table)), .columns = {name}, .unique = true});
+  const CatalogRelation* known = this->table(table);
+  if (known == nullptr) {
+    add({"id"});
+    return keys;
   }
-  learned_[std::string(table_key(table))].columns.emplace(name, type_name(column["typeName"]));
-}
-
-void Known::learn_alter(std::string_view table, Node command) {
-  const std::string_view subtype = command.text("subtype");
-  const Node definition = command["def"].body();
-  if (subtype == "AT_AddColumn") {
-    // With IF NOT EXISTS it is new only where the catalog says that it was not there.
-    const CatalogRelation* present = this->table(table);
-    const bool absent = present != nullptr && present->column(definition.text("colname")) == nullptr;
-    if (!command.flag("missing_ok") || absent || is_new(table)) learn_column(table, definition);
-  } else if (subtype == "AT_AddConstraint") {
-    learn_constraint(table, definition);
-  } else if (subtype == "AT_AlterColumnType") {
-    auto& columns = learned_[std::string(table_key(table))].columns;
-    if (const auto found = columns.find(command.text("name")); found != columns.end())
-      found->second = type_name(definition["typeName"]);
-  } else if (subtype == "AT_ValidateConstraint" || subtype == "AT_DropConstraint") {
-    auto& checks = learned_[std::string(table_key(table))].checks;
-    const std::string_view name = command.text("name");
-    auto found = std::ranges::find(checks, name, &Check::name);
-    if (found == checks.end()) {
-      const CatalogRelation* present = this->table(table);
-      const auto* old = present == nullptr ? nullptr : present->constraint(name);
-      const std::string column = old != nullptr && says_not_null(*old) ? old->columns.front() : std::string{};
-      found = checks.insert(found, {.name = std::string(name), .not_null_column = column});
-    }
-    if (subtype == "AT_ValidateConstraint") found->valid = true;
-    if (subtype == "AT_DropConstraint") found->dropped = true;
+  if (known->kind == core::RelationKind::view && known->reads.size() == 1) known = relation(known->reads.front());
+  if (known == nullptr) return keys;
+  for (const core::CatalogIndex& index : known->indexes) {
+    const bool gone = dropped_indexes_.contains(table_key(to_sql({known->name.schema, index.name})));
+    if (index.unique && index.valid && !index.partial && !gone) add(index.columns);
   }
-}
-
-// What a relation is called from now on; of the rest of it nothing is known.
-void Known::learn_name(Node body) {
-  if (!is_relation(body["relation"])) return;
-  if (body.text("renameType") == "OBJECT_COLUMN") {
-    const std::string table = relation_name(body["relation"]);
-    std::string type = column_type(table, body.text("subname"));
-    learned_[std::string(table_key(table))].columns.emplace(body.text("newname"), std::move(type));
-    return;
-  }
-  RelationName name = name_of(body["relation"]);
-  if (const auto fresh = body.text("newname"); !fresh.empty()) name.name = fresh;
-  if (const auto schema = body.text("newschema"); !schema.empty()) name.schema = schema;
-  learned_.try_emplace(std::string(table_key(to_sql(name))));
-}
-
-void Known::learn(const Analysed& statement) {
-  const Node body = statement.parsed.body;
-  const std::string_view tag = statement.parsed.tag;
-  // A temporary table hides another of its name only in its own session.
-  const bool temporary = tag == "CreateStmt" && body["relation"].text("relpersistence") == "t";
-  if (statement.surely_creates && !temporary) {
-    for (const std::string& table : statement.statement.creates) learned_[std::string(table_key(table))].created = true;
-  }
-  if (tag == "AlterTableStmt") {
-    const std::string table = relation_name(body["relation"]);
-    for (const Node command : body["cmds"]) learn_alter(table, command.body());
-  } else if (tag == "IndexStmt") {
-    const Node relation = body["relation"];
-    learn_index(relation_name(relation),
-                {.schema = std::string(relation.text("schemaname")), .name = std::string(body.text("idxname"))},
-                body["indexParams"], body.flag("unique") && !body["whereClause"]);
-  } else if (tag == "RenameStmt" || tag == "AlterObjectSchemaStmt") {
-    learn_name(body);
-  } else if (tag == "CreateStmt") {
-    const std::string table = relation_name(body["relation"]);
-    for (const Node element : body["tableElts"]) {
-      if (element.tag() == "ColumnDef") learn_column(table, element.body());
-      if (element.tag() == "Constraint") learn_constraint(table, element.body());
-    }
-  }
-}
-
-void Known::phase_over() {
-  for (auto& [table, known] : learned_) known.created = false;
+  return keys;
 }
 
 }  // namespace diastole::sql

@@ -4,12 +4,15 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "diastole/core/catalog.hpp"
 #include "diastole/core/plan.hpp"
+#include "object_name.hpp"
+#include "old_writers.hpp"
 #include "parse.hpp"
 
 namespace diastole::sql {
@@ -28,6 +31,11 @@ struct Analysed;
 // One key for a table however it is written, "public." being what an unqualified name most often means.
 [[nodiscard]] std::string_view table_key(std::string_view table);
 
+// The column of "column IS NOT NULL" and nothing else; "" otherwise.
+[[nodiscard]] std::string not_null_test(Node expression);
+// The same of a constraint that the catalog has.
+[[nodiscard]] std::string not_null_test(const core::CatalogConstraint& constraint);
+
 class Known {
  public:
   explicit Known(const core::CatalogSnapshot* catalog) : catalog_(catalog) {}
@@ -36,7 +44,7 @@ class Known {
   // 0: not known.
   [[nodiscard]] int server_version() const { return catalog_ == nullptr ? 0 : catalog_->server_version; }
 
-  // Null where there is no catalog, or it has no such relation, or the statements before have made it.
+  // Null where there is no catalog, or it has no such relation, or the statements before have made or removed it.
   [[nodiscard]] const core::CatalogRelation* relation(const core::RelationName& name) const;
   [[nodiscard]] const core::CatalogRelation* relation(Node range_var) const { return relation(name_of(range_var)); }
   [[nodiscard]] const core::CatalogRelation* table(std::string_view identifier) const;
@@ -46,15 +54,26 @@ class Known {
   // The name by which a plan's statements know it: without a schema that the search_path finds by itself.
   [[nodiscard]] std::string written(const core::RelationName& name) const;
 
-  // There is a catalog, and neither it nor the statements before have a relation or index of the name.
+  // There is a catalog, and neither it nor the statements before have a relation or index of the name, or they have
+  // dropped it or called it otherwise.
   [[nodiscard]] bool is_absent(const core::RelationName& name) const;
+  [[nodiscard]] bool is_absent(const ObjectName& name) const;
 
-  // Created by the statements before: no rows and no users yet, so that what would block or break others is harmless.
+  // Created by the statements before: nobody uses it yet.
+  [[nodiscard]] bool is_empty(std::string_view table) const;
+  // They have made it of a query (CREATE VIEW, CREATE TABLE AS), and it has the rows that that yields.
+  [[nodiscard]] bool is_query(std::string_view table) const;
+  [[nodiscard]] bool is_made_view(std::string_view table) const;
+  // The same, and old code does not know the name: what would break others is harmless.
   [[nodiscard]] bool is_new(std::string_view table) const;
+  [[nodiscard]] bool is_new(const ObjectName& object) const;
   // So few rows, by the catalog, that reading or copying all of them takes no longer than any other statement.
   [[nodiscard]] bool is_small(std::string_view table) const;
-  // Old code does not know the column: the plan's own expand has added it.
-  [[nodiscard]] bool is_new_column(std::string_view table, std::string_view column) const;
+  // Old code does not know the column: the plan's own expand has added it. Null where it does, or may.
+  [[nodiscard]] const NewColumn* new_column(std::string_view table, std::string_view column) const;
+  [[nodiscard]] bool is_new_column(std::string_view table, std::string_view column) const {
+    return new_column(table, column) != nullptr;
+  }
   // Its type as the catalog or the statement that added it says; empty where nobody says.
   [[nodiscard]] std::string column_type(std::string_view table, std::string_view column) const;
   // yes: NOT NULL, or a valid CHECK says the same, so that SET NOT NULL need not look.
@@ -63,6 +82,8 @@ class Known {
   [[nodiscard]] core::Answer is_valid(std::string_view table, std::string_view constraint) const;
   // Whether it has a CHECK, known to be valid.
   [[nodiscard]] bool has_valid_check(std::string_view table) const;
+  // The plan has made a CHECK or UNIQUE that asks something of the column.
+  [[nodiscard]] bool is_constrained(std::string_view table, std::string_view column) const;
   // The table of an index, as a plan's statements know it; empty where nobody says.
   [[nodiscard]] std::string table_of(const core::RelationName& index) const;
   // The columns of an index that the catalog or a statement before names; empty where nobody says.
@@ -76,6 +97,10 @@ class Known {
   // Whether an index, a unique or a primary key of the table begins with these columns in any order.
   [[nodiscard]] core::Answer has_index_on(std::string_view table, const std::vector<std::string>& columns) const;
 
+  // The columns of each unique index by which rows can be named; of a view over one table, that one's. Where nobody
+  // says, `id` alone.
+  [[nodiscard]] std::vector<std::vector<std::string>> unique_keys(std::string_view table) const;
+
   // Takes in what the statement changes.
   void learn(const Analysed& statement);
   // Once a phase is over, the tables it has created may hold rows and serve code.
@@ -87,29 +112,61 @@ class Known {
     std::string not_null_column;  // where it says just that; else empty
     bool valid = false;
     bool dropped = false;
+    std::vector<std::string> columns = {};  // of one of the plan's
+  };
+  struct Column {
+    NewColumn what;
+    bool added = false;  // by the plan, as far as its statements tell
   };
   struct Learned {
-    bool created = false;                                     // in this phase
-    std::map<std::string, std::string, std::less<>> columns;  // added by the plan, with their types
-    std::vector<Check> checks;
+    bool made = false;   // by the plan: what the catalog says of the name is not about it
+    bool empty = false;  // in this phase
+    bool view = false;
+    bool queries = false;                        // its rows are those of a query
+    bool gone = false;                           // dropped, or called otherwise
+    bool used_name = false;                      // of something that is gone: old code knows it
+    const core::CatalogRelation* was = nullptr;  // under its name of before
+    std::map<std::string, Column, std::less<>> columns = {};
+    std::set<std::string, std::less<>> used_columns = {};  // names of columns that are gone and that old code knows
+    std::map<std::string, bool, std::less<>> not_null = {};
+    std::vector<Check> checks = {};
   };
-
-  [[nodiscard]] const Learned* learned(std::string_view table) const;
-  void learn_name(Node body);
-  void learn_alter(std::string_view table, Node command);
-  void learn_constraint(std::string_view table, Node constraint);
-  void learn_column(std::string_view table, Node column);
-  void learn_index(std::string_view table, const core::RelationName& name, Node columns, bool unique);
-
-  const core::CatalogSnapshot* catalog_;
-  std::map<std::string, Learned, std::less<>> learned_;
   struct Index {
     std::string key;  // of its name
     std::string table;
     std::vector<std::string> columns;
-    bool unique = false;  // of every row
+    bool unique = false;
+    bool partial = false;
   };
+
+  [[nodiscard]] bool is_small(const core::CatalogRelation& one, int depth) const;
+  [[nodiscard]] const Learned* learned(std::string_view table) const;
+  [[nodiscard]] Learned& learned_of(std::string_view table) { return learned_[std::string(table_key(table))]; }
+  void learn_created(const Analysed& statement);
+  void learn_object(const Analysed& statement);
+  void learn_table(Node body, bool created);
+  void learn_drop(Node body);
+  void learn_gone(const std::string& table);
+  void learn_renaming(const ParsedStatement& statement);
+  void rename_table(const std::string& from, const std::string& to);
+  void rename_column(std::string_view table, std::string_view from, std::string_view to);
+  void rename_object(const Renaming& renaming);
+  void rename_schema(const std::string& from, const std::string& to);
+  void learn_alter(std::string_view table, Node command);
+  void learn_added(std::string_view table, Node command);
+  void learn_constraint(std::string_view table, Node constraint);
+  void change_constraint(std::string_view table, Node command);
+  void learn_column(std::string_view table, Node column, bool added);
+  void change_column(std::string_view table, Node command);
+  void drop_column(std::string_view table, std::string_view column);
+  void learn_index(std::string_view table, const core::RelationName& name, Node index);
+
+  const core::CatalogSnapshot* catalog_;
+  std::map<std::string, Learned, std::less<>> learned_;
   std::vector<Index> indexes_;  // created by the plan
+  std::set<std::string, std::less<>> dropped_indexes_;
+  ObjectNames objects_;  // created by the plan, in this phase
+  ObjectNames dropped_;  // by the plan, or called otherwise, and known to old code
 };
 
 }  // namespace diastole::sql

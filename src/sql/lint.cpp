@@ -178,6 +178,12 @@ void lint_owner(const Lint& lint) {
   if (table != nullptr && !table->owned) lint.reporter.report(kOwner, {.table = first.relation});
 }
 
+// IF EXISTS of a table that is not there. What DROP names is looked at one by one.
+bool does_nothing(const ParsedStatement& statement, const Known& known) {
+  const Node relation = statement.body["relation"];
+  return statement.body.flag("missing_ok") && is_relation(relation) && known.is_absent(name_of(relation));
+}
+
 void lint_statement(const Lint& lint, const Before& before, std::size_t statements, const AnalysisOptions& options) {
   const Analysed& one = lint.statement;
   if (!one.known) lint.reporter.report(kUnanalysable, {.kind = one.statement.kind});
@@ -188,6 +194,7 @@ void lint_statement(const Lint& lint, const Before& before, std::size_t statemen
     lint.reporter.report(kDdlInBackfill, {.kind = one.statement.kind, .statement = one.statement.sql});
     return;
   }
+  if (does_nothing(one.parsed, lint.known())) return;
   const auto rules = std::ranges::find(kStatementRules, one.parsed.tag, &StatementRules::tag);
   if (rules != kStatementRules.end()) rules->lint(lint);
   lint_set_config(lint);

@@ -71,7 +71,7 @@ struct Lint {
   [[nodiscard]] const Known& known() const { return memory.known; }
   // A lock on it, however long, hurts nobody.
   [[nodiscard]] bool idle(std::string_view table) const {
-    return memory.known.is_new(table) || memory.known.is_small(table);
+    return memory.known.is_empty(table) || memory.known.is_small(table);
   }
 };
 
@@ -117,6 +117,10 @@ void lint_refresh(const Lint& lint);
 void lint_vacuum(const Lint& lint);
 void lint_drop_owned(const Lint& lint);
 void lint_query(const Lint& lint);
+// A UNIQUE or PRIMARY KEY, an IndexStmt or a Constraint over these columns ("" for an expression), that old code's rows
+// may not meet. Whether it may.
+bool lint_unique_key(const Lint& lint, Node key, const std::vector<std::string>& columns, const NewColumns& new_columns,
+                     const Blanks& blanks);
 // What the statements of one text have done before the next, in the transaction that they share.
 struct Before {
   const Analysed* last = nullptr;

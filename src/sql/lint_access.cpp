@@ -74,6 +74,16 @@ void report_revoke(const Lint& lint, std::string_view kind, std::optional<core::
                        kPasses);
 }
 
+bool revokes_new(const Lint& lint) {
+  const Node body = lint.body();
+  const auto is_new = [&](Node object) {
+    if (body.text("objtype") == "OBJECT_TABLE") return lint.known().is_new(relation_name(object.body()));
+    const auto named = named_object(body.text("objtype"), object);
+    return named && lint.known().is_new(*named);
+  };
+  return body.text("targtype") == "ACL_TARGET_OBJECT" && std::ranges::all_of(body["objects"], is_new);
+}
+
 }  // namespace
 
 // ALTER TABLE, VIEW and SEQUENCE … OWNER TO.
@@ -96,11 +106,7 @@ void lint_reassign(const Lint& lint) {
 void lint_grant(const Lint& lint) {
   const Node body = lint.body();
   if (body.flag("is_grant")) return;
-  const Node objects = body["objects"];
-  const bool all_new = !objects.empty() && std::ranges::all_of(objects, [&](Node object) {
-    return is_relation(object.body()) && lint.known().is_new(relation_name(object.body()));
-  });
-  if (!all_new) report_revoke(lint, "REVOKE", kError);
+  if (!revokes_new(lint)) report_revoke(lint, "REVOKE", kError);
   const bool of_columns = std::ranges::any_of(
       body["privileges"], [](Node privilege) { return static_cast<bool>(privilege.body()["cols"]); });
   if (!of_columns) return;

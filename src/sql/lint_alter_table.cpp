@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 
 #include "around.hpp"
@@ -27,9 +28,18 @@ class TableRules {
         reporter_(lint.reporter),
         known_(lint.known()),
         table_(relation_name(lint.body()["relation"])),
-        idle_(lint.idle(table_)) {
-    for (const Node command : lint.body()["cmds"]) {
-      if (command.body().text("subtype") == "AT_SetNotNull") not_null_.insert(command.body().text("name"));
+        idle_(lint.idle(table_)),
+        columns_([this](std::string_view name) { return new_column(name); }) {
+    const core::CatalogRelation* present = known_.table(table_);
+    for (const Node node : lint.body()["cmds"]) {
+      const Node column = node.body()["def"].body();
+      if (node.body().text("subtype") == "AT_SetNotNull") set_not_null_.insert(node.body().text("name"));
+      if (node.body().text("subtype") != "AT_AddColumn") continue;
+      ColumnTraits traits = column_traits(column, known_);
+      fills_ |= traits.filled;
+      const bool there = present != nullptr && present->column(traits.name) != nullptr;
+      if (there || (node.body().flag("missing_ok") && present == nullptr)) continue;
+      added_.emplace(traits.name, Added{.column = sql::new_column(column, traits.type), .not_null = traits.not_null});
     }
   }
 
@@ -61,12 +71,15 @@ class TableRules {
   [[nodiscard]] Blanks blanks() const {
     return {.table = table_, .column = name_or(name_, ""), .statement = reporter_.shown(lint_.text())};
   }
-  [[nodiscard]] bool known_to_old_code() const { return !known_.is_new_column(table_, name_); }
-  // Old code writes them all.
-  [[nodiscard]] bool all_new(const std::vector<std::string>& columns) const {
-    return !columns.empty() && std::ranges::all_of(columns, [&](const std::string& column) {
-      return known_.is_new_column(table_, column);
-    });
+  // By a statement before, or by this one; null where old code knows it.
+  [[nodiscard]] const NewColumn* new_column(std::string_view name) const {
+    const auto found = added_.find(name);
+    return found == added_.end() ? known_.new_column(table_, name) : &found->second.column;
+  }
+  [[nodiscard]] bool known_to_old_code() const { return new_column(name_) == nullptr; }
+  [[nodiscard]] Answer not_null(std::string_view column) const {
+    const auto found = added_.find(column);
+    return found != added_.end() && found->second.not_null ? Answer::yes : known_.proven_not_null(table_, column);
   }
 
   void drop_column(Node command) {
@@ -92,12 +105,13 @@ class TableRules {
   }
 
   void set_not_null() {
-    const Answer proven = known_.proven_not_null(table_, name_);
+    const Answer proven = not_null(name_);
     if (proven == Answer::yes) return;
-    core::Finding* found = reporter_.report(kAddingNotNullable, blanks(), kError,
-                                            idle_                     ? kPasses
-                                            : proven == Answer::maybe ? std::optional(kWarning)
-                                                                      : std::optional(kError));
+    const auto in_contract = idle_                     ? kPasses
+                             : proven == Answer::maybe ? std::optional(kWarning)
+                                                       : std::optional(kError);
+    const auto in_expand = may_be_null(name_, columns_) ? std::optional(kError) : in_contract;
+    core::Finding* found = reporter_.report(kAddingNotNullable, blanks(), in_expand, in_contract);
     if (found != nullptr && proven == Answer::maybe)
       found->sharper_with = fmt::format("the valid CHECK constraints of {}, and its size", table_);
   }
@@ -116,7 +130,7 @@ class TableRules {
     texts.name = "<new column>";
     texts.object =
         definition["raw_default"] ? "<the USING expression>" : fmt::format("{}::{}", texts.column, change.to);
-    if (not_null_.contains(name_) && !idle_) reporter_.report(kTypeWithNotNull, texts);
+    if (set_not_null_.contains(name_) && !idle_) reporter_.report(kTypeWithNotNull, texts);
     const bool free = change.widens && change.rewrites == Answer::no;
     if (free && definition["collClause"]) change_collation(definition, texts);
     if (free && change.scans == Answer::yes && !change.check.empty() && !idle_) {
@@ -147,7 +161,7 @@ class TableRules {
   }
 
   void change_default(Node command) {
-    if (!known_to_old_code()) return;
+    if (!known_to_old_code()) return change_new_default(command);
     const bool drops = !command["def"];
     const core::CatalogRelation* present = known_.table(table_);
     const core::CatalogColumn* column = present == nullptr ? nullptr : present->column(name_);
@@ -168,6 +182,13 @@ class TableRules {
         });
     if (always) reporter_.report(kGeneratedAlways, blanks());
     lint_sequence_options(lint_, fmt::format("of {}.{}", table_, quote_identifier(name_)), items);
+  }
+
+  // Old code leaves it to the default, which must go on meeting what else is asked of the column.
+  void change_new_default(Node command) {
+    const Value now = default_value(command["def"]);
+    if (now.is_null() && not_null(name_) == Answer::yes) reporter_.report(kColumnDefault, blanks(), kError, kPasses);
+    if (!now.is_null() && known_.is_constrained(table_, name_)) reporter_.report(kColumnDefault, blanks());
   }
 
   void add_column(Node command, Node column) {
@@ -214,17 +235,39 @@ class TableRules {
 
   void column_constraint(Node constraint) {
     const std::string_view kind = constraint.text("contype");
+    const std::vector<std::string> columns{std::string(name_)};
     Blanks texts = blanks();
-    texts.object = constraint_name(constraint, kind, {std::string(name_)});
-    if (kind == "CONSTR_UNIQUE" && !idle_) reporter_.report(kUniqueConstraint, texts);
-    if (kind == "CONSTR_PRIMARY" && !idle_) reporter_.report(kPrimaryKey, texts);
-    if (kind == "CONSTR_FOREIGN") lint_foreign_key(lint_, table_, constraint, {std::string(name_)});
-    if ((kind != "CONSTR_CHECK" && kind != "CONSTR_FOREIGN") || idle_) return;
-    const std::string_view what = kind == "CONSTR_CHECK" ? "CHECK (…)" : "FOREIGN KEY (…) REFERENCES …";
-    texts.statement =
-        fmt::format("ALTER TABLE {0} ADD COLUMN {1} <type>; ALTER TABLE {0} ADD CONSTRAINT {2} {3} NOT VALID", table_,
-                    texts.column, texts.object, what);
-    report_not_valid(kind == "CONSTR_FOREIGN", constraint, texts);
+    texts.object = constraint_name(constraint, kind, columns);
+    if (kind == "CONSTR_UNIQUE" || kind == "CONSTR_PRIMARY") unique_key(constraint, columns, texts);
+    if (kind != "CONSTR_CHECK" && kind != "CONSTR_FOREIGN") return;
+    const bool foreign = kind == "CONSTR_FOREIGN";
+    const std::string alone = fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {} NOT VALID", table_, texts.object,
+                                          foreign ? "FOREIGN KEY (…) REFERENCES …" : "CHECK (…)");
+    texts.statement = fmt::format("ALTER TABLE {} ADD COLUMN {} <type>; {}", table_, texts.column, alone);
+    // Without values there are none to look for in the other table (transformAlterTableStmt).
+    if (!idle_ && (!foreign || fills_)) report_not_valid(foreign, constraint, texts);
+    texts.statement = alone;
+    if (!foreign && !check_holds(constraint["raw_expr"], columns_)) reporter_.report(kCheckOldWriters, texts);
+    if (!foreign) return;
+    if (may_dangle(constraint, columns, columns_)) old_writers("a foreign key", texts);
+    lint_foreign_key(lint_, table_, constraint, columns);
+  }
+
+  void unique_key(Node constraint, const std::vector<std::string>& columns, const Blanks& texts) {
+    const bool primary = constraint.text("contype") == "CONSTR_PRIMARY";
+    if (!idle_) reporter_.report(primary ? kPrimaryKey : kUniqueConstraint, texts);
+    lint_unique_key(lint_, constraint, columns, columns_, texts);
+    if (primary && idle_) key_not_null(columns);
+  }
+
+  // A primary key makes its columns NOT NULL.
+  void key_not_null(const std::vector<std::string>& columns) {
+    for (const std::string& column : columns) {
+      if (not_null(column) == Answer::yes || !may_be_null(column, columns_)) continue;
+      Blanks texts = blanks();
+      texts.column = quote_identifier(column);
+      reporter_.report(kAddingNotNullable, texts, kError, kPasses);
+    }
   }
 
   void add_constraint(Node constraint) {
@@ -235,23 +278,29 @@ class TableRules {
     texts.column = join_names(columns);
     texts.object = constraint_name(constraint, kind, columns);
     if (kind == "CONSTR_PRIMARY") lint_.memory.identified.emplace(table_key(table_));
-    if (from_index) return kind == "CONSTR_PRIMARY" && !idle_ ? key_from_index(constraint, texts) : void();
-    if (kind == "CONSTR_UNIQUE" || kind == "CONSTR_PRIMARY") {
-      const Rule& rule = kind == "CONSTR_UNIQUE" ? kUniqueConstraint : kPrimaryKey;
-      if (!idle_) {
-        reporter_.report(rule, texts);
-      } else if (!all_new(columns)) {
-        old_writers("UNIQUE", texts);
-      }
-    }
-    if (kind == "CONSTR_EXCLUSION" && !idle_) reporter_.report(kExclusionConstraint, texts);
+    if (from_index) return kind == "CONSTR_PRIMARY" ? key_from_index(constraint, texts) : void();
+    if (kind == "CONSTR_UNIQUE" || kind == "CONSTR_PRIMARY") unique_key(constraint, columns, texts);
+    if (kind == "CONSTR_EXCLUSION") add_exclusion(constraint, texts);
     if (kind == "CONSTR_CHECK") add_check(constraint, texts);
     if (kind == "CONSTR_FOREIGN") add_foreign_key(constraint, columns, texts);
+  }
+
+  // A row with NULL in one of the columns excludes none.
+  void add_exclusion(Node constraint, const Blanks& texts) {
+    if (!idle_) return static_cast<void>(reporter_.report(kExclusionConstraint, texts));
+    bool never = false;
+    for (const Node element : constraint["exclusions"]) {
+      const Node column = element.body()["items"].front().body();
+      const NewColumn* added = new_column(column.text("name"));
+      never |= added != nullptr && added->in_inserts.is_null() && added->in_rows.is_null();
+    }
+    if (!never) old_writers("EXCLUDE", texts);
   }
 
   void key_from_index(Node constraint, Blanks texts) {
     const std::string schema(lint_.body()["relation"].text("schemaname"));
     const auto columns = known_.index_columns({.schema = schema, .name = std::string(constraint.text("indexname"))});
+    if (idle_) return key_not_null(columns);
     if (columns.empty()) {
       texts.column = "<its columns>";
       if (core::Finding* found = reporter_.report(kPrimaryKeyNullable, texts, kWarning, kWarning))
@@ -259,7 +308,7 @@ class TableRules {
       return;
     }
     for (const std::string& column : columns) {
-      const Answer proven = known_.proven_not_null(table_, column);
+      const Answer proven = not_null(column);
       if (proven == Answer::yes) continue;
       texts.column = quote_identifier(column);
       const auto severity = proven == Answer::no ? kError : kWarning;
@@ -270,28 +319,17 @@ class TableRules {
     }
   }
 
-  // A CHECK holds on NULL, which is what old code leaves in columns that it does not know; unless it asks just for
-  // that.
-  [[nodiscard]] bool spares_old_writers(Node expression) const {
-    bool spares = true;
-    visit_objects(expression, [&](std::string_view key, Node node) {
-      if (key == "ColumnRef" && !known_.is_new_column(table_, last_name(node["fields"]))) spares = false;
-      if (key == "NullTest" && node.text("nulltesttype") == "IS_NOT_NULL") spares = false;
-    });
-    return spares;
-  }
-
   void add_check(Node constraint, Blanks texts) {
     texts.statement = not_valid_statement(constraint, texts.object);
     if (!constraint.flag("skip_validation") && !idle_) report_not_valid(false, constraint, texts);
-    if (!spares_old_writers(constraint["raw_expr"])) reporter_.report(kCheckOldWriters, texts);
+    if (!check_holds(constraint["raw_expr"], columns_)) reporter_.report(kCheckOldWriters, texts);
   }
 
   void add_foreign_key(Node constraint, const std::vector<std::string>& columns, Blanks texts) {
     texts.statement = not_valid_statement(constraint, texts.object);
     const bool blocks = !constraint.flag("skip_validation") && !idle_;
     if (blocks) report_not_valid(true, constraint, texts);
-    if (!blocks && !all_new(columns)) old_writers("a foreign key", texts);
+    if (!blocks && may_dangle(constraint, columns, columns_)) old_writers("a foreign key", texts);
     lint_foreign_key(lint_, table_, constraint, columns);
   }
 
@@ -384,21 +422,46 @@ class TableRules {
   const Known& known_;
   std::string table_;
   bool idle_;
-  std::set<std::string_view> not_null_;  // columns that the statement sets so
-  std::string_view name_;                // of the column or constraint that the subcommand is about
+  struct Added {
+    NewColumn column;
+    bool not_null;
+  };
+  std::map<std::string, Added, std::less<>> added_;  // by this statement
+  std::set<std::string_view> set_not_null_;          // likewise
+  bool fills_ = false;                               // with values, at least one of them
+  NewColumns columns_;
+  std::string_view name_;  // of the column or constraint that the subcommand is about
 };
 
 }  // namespace
 
-void lint_alter_table(const Lint& lint) {
-  if (lint.known().is_new(relation_name(lint.body()["relation"]))) {
-    for (const Node node : lint.body()["cmds"]) {
-      const Node column = node.body()["def"].body();
-      if (node.body().text("subtype") == "AT_AddColumn")
-        lint_column(lint, relation_name(lint.body()["relation"]), column_traits(column, lint.known()), false);
+namespace {
+
+// Nobody uses it yet; only what turns out badly later is worth a word.
+void lint_new_table(const Lint& lint, const std::string& table, Node command) {
+  const Node definition = command["def"].body();
+  if (command.text("subtype") == "AT_AddColumn") {
+    const ColumnTraits traits = column_traits(definition, lint.known());
+    lint_column(lint, table, traits, false);
+    for (const Node constraint : definition["constraints"]) {
+      if (constraint.body().text("contype") == "CONSTR_FOREIGN")
+        lint_foreign_key(lint, table, constraint.body(), {traits.name});
     }
+  } else if (definition.text("contype") == "CONSTR_FOREIGN") {
+    lint_foreign_key(lint, table, definition, names_in(definition["fk_attrs"]));
+  }
+}
+
+}  // namespace
+
+void lint_alter_table(const Lint& lint) {
+  const std::string table = relation_name(lint.body()["relation"]);
+  if (lint.known().is_new(table)) {
+    for (const Node node : lint.body()["cmds"]) lint_new_table(lint, table, node.body());
     return;
   }
+  const bool type = lint.body().text("objtype") == "OBJECT_TYPE";
+  if (type && lint.known().is_new(type_named(name_of(lint.body()["relation"])))) return;
   TableRules rules(lint);
   for (const Node node : lint.body()["cmds"]) rules.check(node.body());
 }

@@ -31,7 +31,7 @@ class BackfillNames {
 
   // What the plan adds to a parent, its partitions and heirs have too.
   [[nodiscard]] bool has_column(const core::CatalogRelation& table, std::string_view column) const {
-    if (table.column(column) != nullptr || known_.is_new_column(known_.written(table.name), column)) return true;
+    if (table.column(column) != nullptr || !known_.column_type(known_.written(table.name), column).empty()) return true;
     return std::ranges::any_of(table.parents, [&](const core::RelationName& name) {
       const core::CatalogRelation* parent = known_.relation(name);
       return parent == nullptr || has_column(*parent, column);

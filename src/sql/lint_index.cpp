@@ -45,15 +45,12 @@ void lint_replacement(const Lint& lint, const std::string& table, const std::vec
                                         .statement = found->statement});
 }
 
-// A UNIQUE index on columns that old code writes too.
 void lint_unique(const Lint& lint, const std::string& table, const std::vector<std::string>& columns) {
   if (lint.known().is_new(table)) return;
-  const bool all_new = std::ranges::all_of(
-      columns, [&](const std::string& column) { return lint.known().is_new_column(table, column); });
-  if (all_new) return;
-  lint.reporter.report(kConstraintOldWriters,
-                       {.table = table, .kind = "UNIQUE", .statement = std::string(lint.text())});
-  if (!lint.idle(table)) lint.reporter.report(kMayFail, {.table = table, .column = key_text(columns)});
+  const NewColumns added = [&](std::string_view name) { return lint.known().new_column(table, name); };
+  const Blanks blanks{.table = table, .statement = std::string(lint.text())};
+  if (lint_unique_key(lint, lint.body(), columns, added, blanks) && !lint.idle(table))
+    lint.reporter.report(kMayFail, {.table = table, .column = key_text(columns)});
 }
 
 // Old code's ON CONFLICT finds it by its columns, and may count on it to refuse what is there already.
@@ -70,6 +67,16 @@ void lint_dropped_unique(const Lint& lint, const core::RelationName& name, const
 }
 
 }  // namespace
+
+bool lint_unique_key(const Lint& lint, Node key, const std::vector<std::string>& columns, const NewColumns& new_columns,
+                     const Blanks& blanks) {
+  const core::Answer collision = collides(key, columns, new_columns);
+  if (collision == core::Answer::no) return false;
+  Blanks texts = blanks;
+  texts.kind = "UNIQUE";
+  lint.reporter.report(kConstraintOldWriters, texts, collision == core::Answer::yes ? kError : kWarning, kPasses);
+  return true;
+}
 
 void lint_index(const Lint& lint) {
   const Node relation = lint.body()["relation"];

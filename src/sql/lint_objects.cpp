@@ -81,6 +81,14 @@ bool worth_saying(const CatalogDependent& dependent, bool column) {
          dependent.kind == DependentKind::trigger || dependent.kind == DependentKind::policy;
 }
 
+// As DROP names it; of a trigger, rule or policy its table.
+std::string object_text(Node object, bool member) {
+  const Node body = object.body();
+  if (body["items"]) return dotted_name(body["items"], member ? 1 : 0);
+  if (body["objname"]) return dotted_name(body["objname"]);
+  return body["names"] ? dotted_name(body["names"]) : quote_identifier(body.text("sval"));
+}
+
 // The relations that a DROP of tables or views names and that are there.
 std::vector<const core::CatalogRelation*> present_of(const Lint& lint) {
   std::vector<const core::CatalogRelation*> present;
@@ -190,10 +198,12 @@ void lint_drop(const Lint& lint) {
   for (const Node object : objects) {
     const Node items = object.body()["items"];
     const std::string name = dotted_name(items, members ? 1 : 0);
-    if ((relations || members) && lint.known().is_new(name)) continue;
-    const bool missing = relations && body.flag("missing_ok") && lint.known().catalog() != nullptr &&
-                         lint.known().relation(name_of_list(items)) == nullptr;
-    if (!missing) old.push_back(items ? name : quote_identifier(object.body().text("sval")));
+    const auto named = named_object(type, object);
+    if (relations ? lint.known().is_new(name) : named && lint.known().is_new(*named)) continue;
+    const bool absent =
+        relations ? lint.known().is_absent(name_of_list(items)) : named && lint.known().is_absent(*named);
+    if (absent && body.flag("missing_ok")) continue;
+    old.push_back(object_text(object, members));
   }
   if (old.empty()) return;
   const std::string listed = fmt::format("{}", fmt::join(old, ", "));
@@ -217,7 +227,8 @@ void lint_rename(const Lint& lint) {
   const Node relation = body["relation"];
   const std::string table = is_relation(relation) ? relation_name(relation) : std::string{};
   const std::string_view type = body.text("renameType");
-  if (lint.known().is_new(table)) return;
+  const auto renaming = renamed_object(lint.statement.parsed);
+  if (lint.known().is_new(table) || (renaming && lint.known().is_new(renaming->from))) return;
   if (type == "OBJECT_COLUMN" && lint.known().is_new_column(table, body.text("subname"))) return;
   const Rule* rule = rule_for(kRenameRules, type, lint.statement.statement.destructive, kRenamingObject);
   if (rule == nullptr) return;
@@ -238,7 +249,9 @@ void lint_rename(const Lint& lint) {
 void lint_set_schema(const Lint& lint) {
   const Node relation = lint.body()["relation"];
   const std::string table = is_relation(relation) ? relation_name(relation) : std::string{};
-  if (lint.known().is_new(table) || !lint.statement.statement.destructive) return;
+  const auto renaming = renamed_object(lint.statement.parsed);
+  if (lint.known().is_new(table) || (renaming && lint.known().is_new(renaming->from))) return;
+  if (!lint.statement.statement.destructive) return;
   const Rule* rule = rule_for(kRenameRules, lint.body().text("objectType"), true, kRenamingObject);
   const std::string schema = quote_identifier(lint.body().text("newschema"));
   lint.reporter.report(*rule, {.table = table,
@@ -300,12 +313,22 @@ void lint_replace_trigger(const Lint& lint) {
     report_replaced(lint, fmt::format("trigger {} of {}", quote_identifier(name), table));
 }
 
+namespace {
+
+// Of a type that ALTER TYPE or ALTER DOMAIN names.
+bool is_new_type(const Lint& lint) {
+  return lint.known().is_new(type_named(name_of_list(lint.body()["typeName"])));
+}
+
+}  // namespace
+
 void lint_enum(const Lint& lint) {
   const Node body = lint.body();
   const Blanks blanks{.object = dotted_name(body["typeName"]),
                       .name = fmt::format("'{}'", body.text("newVal")),
                       .statement = std::string(lint.text())};
   if (!body.text("oldVal").empty()) {
+    if (is_new_type(lint)) return;
     lint.reporter.report(kRenamingEnumValue, blanks);
   } else if (body.text("newValNeighbor").empty()) {
     lint.reporter.report(kEnumOrdering, blanks);
@@ -319,7 +342,7 @@ void lint_create_enum(const Lint& lint) {
 void lint_domain(const Lint& lint) {
   const Node body = lint.body();
   const std::string_view action = body.text("subtype");  // C: add constraint, O: set not null (parsenodes.h)
-  if (action != "C" && action != "O") return;
+  if ((action != "C" && action != "O") || is_new_type(lint)) return;
   const std::string domain = dotted_name(body["typeName"]);
   const std::string name = name_or(body["def"].body().text("conname"), domain + "_check");
   const bool not_valid = body["def"].body().flag("skip_validation");

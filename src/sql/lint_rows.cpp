@@ -8,6 +8,7 @@
 #include "contains.hpp"
 #include "lint.hpp"
 #include "rows.hpp"
+#include "source_rows.hpp"
 #include "text.hpp"
 
 namespace diastole::sql {
@@ -104,24 +105,14 @@ std::string as_backfill(const Lint& lint, bool top, std::string_view tag, Node b
 }
 
 void lint_insert(const Lint& lint, Node body) {
-  const Node source = body["selectStmt"].body();
-  if (!source["fromClause"] || source["limitCount"] || names_rows(source["whereClause"])) return;
-  std::vector<std::string> large;
-  bool sure = true;
-  visit_objects(source["fromClause"], [&](std::string_view, Node node) {
-    if (!is_relation(node)) return;
-    const std::string name = relation_name(node);
-    if (lint.idle(name)) return;
-    large.push_back(name);
-    sure &= lint.known().relation(node) != nullptr;
-  });
-  if (large.empty()) return;
-  const auto severity = sure ? kError : kWarning;
-  core::Finding* found = lint.reporter.report(
-      kAffectedRows, {.table = relation_name(body["relation"]), .name = fmt::format("{}", fmt::join(large, ", "))},
-      severity, severity);
+  const LargeSources sources = large_sources(lint, body["selectStmt"].body());
+  if (sources.names.empty()) return;
+  const auto severity = sources.sure ? kError : kWarning;
+  const std::string names = fmt::format("{}", fmt::join(sources.names, ", "));
+  core::Finding* found = lint.reporter.report(kAffectedRows, {.table = relation_name(body["relation"]), .name = names},
+                                              severity, severity);
   lint.reporter.belongs_in_backfill();
-  if (found != nullptr && !sure) found->sharper_with = fmt::format("the size of {}", fmt::join(large, ", "));
+  if (found != nullptr && !sources.sure) found->sharper_with = fmt::format("the size of {}", names);
 }
 
 void lint_assigned_twice(const Lint& lint, std::string_view tag, Node body) {
@@ -143,7 +134,10 @@ void lint_rows(const Lint& lint, std::string_view tag, Node body, bool top) {
   if (!update && tag != "DeleteStmt" && tag != "MergeStmt") return;
   const std::string table = relation_name(body["relation"]);
   const Node where = body["whereClause"];
-  if (lint.idle(table) || names_rows(where)) return;
+  const bool joined = body["fromClause"] || body["usingClause"];
+  // Through a view others' rows are written; what CREATE TABLE AS has made nobody uses yet.
+  const bool idle = lint.idle(table) && !lint.known().is_made_view(table);
+  if (idle || names_rows(where, body["relation"], joined, lint.known())) return;
   const bool everything = !where && tag != "MergeStmt";
   core::Finding* found = lint.reporter.report(everything ? kDmlWithoutWhere : kUnbatchedDml,
                                               {.table = table,

@@ -75,7 +75,7 @@ void lint_foreign_keys(const Lint& lint, const Before& before) {
 // Two that stand one behind the other, with equal locks: what takes a weaker one may well stand alone.
 void lint_mergeable(const Lint& lint, const Analysed& last) {
   const std::string table = altered(lint.statement);
-  if (table.empty() || table != altered(last) || lint.known().is_new(table)) return;
+  if (table.empty() || table != altered(last) || lint.known().is_empty(table)) return;
   if (lint.statement.statement.lock != last.statement.lock || !lint.statement.statement.transactional) return;
   const std::string_view type = lint.body().text("objtype");
   if (type != "OBJECT_TABLE" || last.parsed.body.text("objtype") != type) return;

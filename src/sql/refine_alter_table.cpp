@@ -286,7 +286,7 @@ class AlterTable {
   // A valid CHECK over the partition key's columns may imply the bounds; whether it does is for PostgreSQL to prove.
   [[nodiscard]] Answer partition_scans(Node partition, const CatalogRelation* coming) const {
     const std::string name = relation_name(partition);
-    if (known_.is_new(name)) return Answer::no;
+    if (known_.is_empty(name)) return Answer::no;
     if (coming == nullptr || present_ == nullptr) return Answer::maybe;
     const bool lacks_key = std::ranges::any_of(present_->constraints, [&](const CatalogConstraint& key) {
       return key.kind == ConstraintKind::foreign_key && same_key(*coming, key) == nullptr;

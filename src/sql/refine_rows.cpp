@@ -47,14 +47,13 @@ void add_columns(Node targets, Write& write) {
   for (const Node target : targets) write.sets.insert(target.body().text("name"));
 }
 
-// The rows that a statement's WHERE selects. Named by their id they are found through an index, if there is one.
+// The rows that a statement's WHERE selects. Named by a unique key they are found through its index.
 Answer rows_read(Node statement, const CatalogRelation* present, const Known& known) {
   const Node where = statement["whereClause"];
   const bool joins = statement["fromClause"] || statement["usingClause"];
   if (present != nullptr && has_rules(*present)) return Answer::maybe;  // which may do anything instead
   if (!where) return joins ? Answer::maybe : Answer::yes;
-  const bool indexed = known.has_index_on(relation_name(statement["relation"]), {"id"}) == Answer::yes;
-  return names_rows(where) && indexed ? Answer::no : Answer::maybe;
+  return present != nullptr && finds_rows(where, statement["relation"], joins, known) ? Answer::no : Answer::maybe;
 }
 
 Write write_of(std::string_view tag, Node node, const CatalogRelation* present, const Known& known) {

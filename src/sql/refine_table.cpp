@@ -11,12 +11,21 @@ using core::Answer;
 using core::CatalogRelation;
 using core::LockMode;
 
-void create_in_schema(Node element, std::string_view tag, const Known& known, Effects& effects) {
+// What names no schema goes into the new one.
+void create_in_schema(Node element, std::string_view tag, const std::string& schema, const Known& known,
+                      Effects& effects) {
+  const auto create = [&](Node relation) {
+    core::RelationName name = name_of(relation);
+    if (!name.schema.empty()) return effects.create(to_sql(name));
+    effects.unlist(relation_name(relation));
+    name.schema = schema;
+    effects.create(to_sql(name));
+  };
   if (tag == "CreateStmt") {
-    effects.create(relation_name(element["relation"]));
+    create(element["relation"]);
     create_table(element, known, effects);
   } else if (tag == "ViewStmt") {
-    effects.create(relation_name(element["view"]));
+    create(element["view"]);
   } else if (tag == "CreateSeqStmt") {
     effects.unlist(relation_name(element["sequence"]));
   } else if (tag == "IndexStmt") {
@@ -54,7 +63,9 @@ void create_foreign_table(Node body, const Known& known, Effects& effects) {
 }
 
 void create_schema(Node body, const Known& known, Effects& effects) {
-  for (const Node element : body["schemaElts"]) create_in_schema(element.body(), element.tag(), known, effects);
+  const std::string_view role = body["authrole"].text("rolename");  // whose name it has where none is given
+  const std::string schema(body["schemaname"] ? body.text("schemaname") : role);
+  for (const Node element : body["schemaElts"]) create_in_schema(element.body(), element.tag(), schema, known, effects);
 }
 
 }  // namespace diastole::sql::refine

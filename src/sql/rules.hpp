@@ -150,7 +150,7 @@ inline constexpr Rule kConstraintOldWriters{
     "constraint-on-old-writers",
     kWarning,
     kPasses,
-    "{kind} on columns that old code writes: its INSERTs and UPDATEs fail where they do not meet it",
+    "old code does not know of {kind} on {table}: its INSERTs and UPDATEs fail where they do not meet it",
     {{{.phase = kContract, .text = "{statement}"}}}};
 inline constexpr Rule kRowSecurity{"enabling-row-security",
                                    kError,

@@ -165,7 +165,7 @@ const Case kObjects[] = {
     {"ALTER SEQUENCE s OWNED BY t.id", "ALTER SEQUENCE", share_row_exclusive, kTx, kKeeps, "t", ""},
     {"DROP SEQUENCE s", "DROP SEQUENCE", access_exclusive, kTx, kDestroys, "", ""},
     {"CREATE SCHEMA s", "CREATE SCHEMA", none, kTx, kKeeps, "", ""},
-    {"CREATE SCHEMA s CREATE TABLE x (a int)", "CREATE SCHEMA", none, kTx, kKeeps, "", "x"},
+    {"CREATE SCHEMA s CREATE TABLE x (a int)", "CREATE SCHEMA", none, kTx, kKeeps, "", "s.x"},
     {"DROP SCHEMA s", "DROP SCHEMA", none, kTx, kDestroys, "", ""},
     {"ALTER SCHEMA a RENAME TO b", "ALTER SCHEMA", none, kTx, kDestroys, "", ""},
     {"CREATE EXTENSION pgcrypto", "CREATE EXTENSION", none, kTx, kKeeps, "", ""},

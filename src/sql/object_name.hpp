@@ -1,0 +1,53 @@
+// Objects that are no tables or views, as statements name them: types, functions, schemas, triggers, policies, ….
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "diastole/core/catalog.hpp"
+#include "parse.hpp"
+
+namespace diastole::sql {
+
+struct ObjectName {
+  std::string type;         // libpg_query's ObjectType; one for all that share their names
+  core::RelationName name;  // of a trigger, rule or policy: its table
+  std::string member = {};  // the trigger, rule or policy
+  std::string inputs = {};  // a routine's types, "integer, text"
+  bool any_inputs = false;  // it is named without them
+
+  // Whether one can be the other.
+  [[nodiscard]] bool matches(const ObjectName& other) const;
+};
+
+[[nodiscard]] ObjectName type_named(core::RelationName name);
+// What a CREATE statement makes; nothing for tables and views.
+[[nodiscard]] std::optional<ObjectName> created_object(const ParsedStatement& statement);
+// What an entry of DROP, GRANT or REVOKE names, or the `object` of ALTER … RENAME and SET SCHEMA.
+[[nodiscard]] std::optional<ObjectName> named_object(std::string_view type, Node object);
+// The subject of ALTER … RENAME or SET SCHEMA, and what it is called from then on.
+struct Renaming {
+  ObjectName from;
+  ObjectName to;
+};
+[[nodiscard]] std::optional<Renaming> renamed_object(const ParsedStatement& statement);
+
+class ObjectNames {
+ public:
+  void add(ObjectName name) { by_name_[name.name].push_back(std::move(name)); }
+  [[nodiscard]] bool contain(const ObjectName& name) const;
+  void remove(const ObjectName& name);
+  void rename(const Renaming& renaming);
+  void clear() { by_name_.clear(); }
+
+ private:
+  void rename_schema(const std::string& from, const std::string& to);
+
+  std::map<core::RelationName, std::vector<ObjectName>> by_name_;
+};
+
+}  // namespace diastole::sql
