@@ -40,7 +40,6 @@ struct PlanMemory {
   std::vector<ForeignKey> foreign_keys;
   std::vector<DroppedIndex> dropped_indexes;
   std::set<std::string, std::less<>> identified;  // table_key() of those that got a replica identity
-  std::set<std::string, std::less<>> functions;   // created, as the plan names them
 };
 
 struct LintedText {
@@ -106,8 +105,7 @@ void lint_sequence(const Lint& lint);
 void lint_sequence_options(const Lint& lint, const std::string& sequence, Node options);
 void lint_setval(const Lint& lint);
 // CREATE OR REPLACE.
-void lint_replace_function(const Lint& lint);
-void lint_replace_trigger(const Lint& lint);
+void lint_replace_object(const Lint& lint);
 void lint_replace_view(const Lint& lint);
 void lint_enum(const Lint& lint);
 void lint_create_enum(const Lint& lint);

@@ -89,12 +89,17 @@ bool revokes_new(const Lint& lint) {
 // ALTER TABLE, VIEW and SEQUENCE … OWNER TO.
 void lint_new_owner(const Lint& lint) {
   const std::string_view type = lint.body().text("objtype");
-  const std::string name = relation_name(lint.body()["relation"]);
+  const Node relation = lint.body()["relation"];
+  const std::string name = relation_name(relation);
+  if (lint.known().is_new(sequence_named(name_of(relation)))) return;
   if (type != "OBJECT_INDEX") report_owner(lint, type, name, name);  // which PostgreSQL does not do
 }
 
 void lint_owner_of_object(const Lint& lint) {
-  report_owner(lint, lint.body().text("objectType"), {}, object_name(lint.body()["object"]));
+  const std::string_view type = lint.body().text("objectType");
+  const Node object = lint.body()["object"];
+  const auto named = named_object(type, object);
+  if (!named || !lint.known().is_new(*named)) report_owner(lint, type, {}, object_name(object));
 }
 
 void lint_reassign(const Lint& lint) {
@@ -173,11 +178,12 @@ void lint_policy(const Lint& lint) {
   const bool creates = lint.statement.parsed.tag == "CreatePolicyStmt";
   const std::string table = relation_name(body["table"]);
   if ((creates && body.flag("permissive")) || lint.known().is_new(table)) return;
+  const std::string_view name = body.text("policy_name");
+  if (!creates && lint.known().is_new(policy_named(name_of(body["table"]), name))) return;
   const core::CatalogRelation* present = lint.known().relation(body["table"]);
   if (present != nullptr && !present->row_security) return;
   core::Finding* found = lint.reporter.report(
-      kPolicy,
-      {.table = table, .object = quote_identifier(body.text("policy_name")), .statement = std::string(lint.text())});
+      kPolicy, {.table = table, .object = quote_identifier(name), .statement = std::string(lint.text())});
   if (found != nullptr && present == nullptr)
     found->sharper_with = fmt::format("whether row level security is enabled on {}", table);
 }

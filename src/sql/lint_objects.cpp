@@ -6,7 +6,6 @@
 #include <array>
 #include <span>
 
-#include "around.hpp"
 #include "contains.hpp"
 #include "kinds.hpp"
 #include "lint.hpp"
@@ -288,29 +287,12 @@ void lint_replace_view(const Lint& lint) {
 }
 
 // Of functions of one name the catalog does not say which has which arguments.
-void lint_replace_function(const Lint& lint) {
-  const Node name = lint.body()[lint.statement.parsed.tag == "DefineStmt" ? "defnames" : "funcname"];
-  const core::CatalogSnapshot* catalog = lint.known().catalog();
-  const core::RelationName wanted = name_of_list(name);
-  const bool absent =
-      catalog != nullptr && std::ranges::none_of(catalog->functions, [&](const auto& one) {
-        return one.name.name == wanted.name &&
-               (wanted.schema.empty() ? one.name.schema != "pg_catalog" : one.name.schema == wanted.schema);
-      });
-  if (!lint.body().flag("replace") || absent) {
-    lint.memory.functions.insert(dotted_name(name));
-  } else if (!lint.memory.functions.contains(dotted_name(name))) {
-    report_replaced(lint, "function " + dotted_name(name));
-  }
-}
-
-void lint_replace_trigger(const Lint& lint) {
-  const std::string table = relation_name(lint.body()["relation"]);
-  const std::string_view name = lint.body().text("trigname");
-  const core::CatalogRelation* present = lint.known().table(table);
-  if (!lint.body().flag("replace") || lint.known().is_new(table)) return;
-  if (present == nullptr || has_trigger(*present, name))
-    report_replaced(lint, fmt::format("trigger {} of {}", quote_identifier(name), table));
+void lint_replace_object(const Lint& lint) {
+  const auto made = created_object(lint.statement.parsed);
+  if (!lint.body().flag("replace") || !made || lint.known().is_new(*made) || lint.known().is_absent(*made)) return;
+  const std::string name = to_sql(made->name);
+  report_replaced(lint, made->member.empty() ? fmt::format("function {}", name)
+                                             : fmt::format("trigger {} of {}", quote_identifier(made->member), name));
 }
 
 namespace {

@@ -29,8 +29,9 @@ void report_sequence(const Lint& lint, const std::string& sequence, std::string_
                        severity, kPasses);
 }
 
-// A serial or identity column's, which PostgreSQL names table_column_seq, where the plan has made one of them.
-bool came_with_column(const Lint& lint, const core::RelationName& sequence) {
+// The plan has made it, or a serial or identity column, whose sequence PostgreSQL names table_column_seq.
+bool is_new_sequence(const Lint& lint, const core::RelationName& sequence) {
+  if (lint.known().is_new(sequence_named(sequence))) return true;
   constexpr std::string_view kEnd = "_seq";
   if (!sequence.name.ends_with(kEnd)) return false;
   const std::string_view both = std::string_view(sequence.name).substr(0, sequence.name.size() - kEnd.size());
@@ -57,7 +58,7 @@ void lint_sequence_options(const Lint& lint, const std::string& sequence, Node o
 void lint_sequence(const Lint& lint) {
   const Node sequence = lint.body()["sequence"];
   const std::string name = relation_name(sequence);
-  if (lint.known().is_absent(name_of(sequence)) || came_with_column(lint, name_of(sequence))) return;
+  if (lint.known().is_absent(name_of(sequence)) || is_new_sequence(lint, name_of(sequence))) return;
   lint_sequence_options(lint, name, lint.body()["options"]);
 }
 
@@ -69,7 +70,7 @@ void lint_setval(const Lint& lint) {
     if (sequence.tag() == "TypeCast") sequence = sequence.body()["arg"];  // 's'::regclass
     const auto parts = split_identifier(sequence.body()["sval"].text("sval"), 2);
     const std::string name = parts ? fmt::format("{}", fmt::join(*parts, ".")) : "<sequence>";
-    if (!came_with_column(lint, name_of_identifier(name))) report_sequence(lint, name, "setval()", kWarning);
+    if (!is_new_sequence(lint, name_of_identifier(name))) report_sequence(lint, name, "setval()", kWarning);
   });
 }
 

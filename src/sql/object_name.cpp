@@ -85,6 +85,14 @@ ObjectName type_named(core::RelationName name) {
   return {.type = "OBJECT_TYPE", .name = usual(std::move(name))};
 }
 
+ObjectName sequence_named(core::RelationName name) {
+  return {.type = "OBJECT_SEQUENCE", .name = usual(std::move(name))};
+}
+
+ObjectName policy_named(core::RelationName table, std::string_view name) {
+  return {.type = "OBJECT_POLICY", .name = usual(std::move(table)), .member = std::string(name)};
+}
+
 std::optional<ObjectName> created_object(const ParsedStatement& statement) {
   const auto* found = std::ranges::find(kCreations, statement.tag, &Creation::tag);
   if (found == kCreations.end()) return std::nullopt;

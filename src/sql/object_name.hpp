@@ -25,6 +25,8 @@ struct ObjectName {
 };
 
 [[nodiscard]] ObjectName type_named(core::RelationName name);
+[[nodiscard]] ObjectName sequence_named(core::RelationName name);
+[[nodiscard]] ObjectName policy_named(core::RelationName table, std::string_view name);
 // What a CREATE statement makes; nothing for tables and views.
 [[nodiscard]] std::optional<ObjectName> created_object(const ParsedStatement& statement);
 // What an entry of DROP, GRANT or REVOKE names, or the `object` of ALTER … RENAME and SET SCHEMA.
