@@ -82,6 +82,9 @@ class Known {
   [[nodiscard]] core::Answer is_valid(std::string_view table, std::string_view constraint) const;
   // Whether it has a CHECK, known to be valid.
   [[nodiscard]] bool has_valid_check(std::string_view table) const;
+  // The statements before have dropped it, what it belongs to or what it used, or put something else in its place.
+  [[nodiscard]] bool is_gone(const core::CatalogDependent& dependent) const;
+  [[nodiscard]] bool is_dropped_column(const core::RelationName& table, std::string_view column) const;
   // The plan has made a CHECK or UNIQUE that asks something of the column.
   [[nodiscard]] bool is_constrained(std::string_view table, std::string_view column) const;
   // The table of an index, as a plan's statements know it; empty where nobody says.
@@ -129,6 +132,8 @@ class Known {
     std::map<std::string, Column, std::less<>> columns = {};
     std::set<std::string, std::less<>> used_columns = {};  // names of columns that are gone and that old code knows
     std::map<std::string, bool, std::less<>> not_null = {};
+    std::set<std::string, std::less<>> defaults = {};  // columns whose default was changed
+    bool replaced = false;                             // a view, whose query is another one
     std::vector<Check> checks = {};
   };
   struct Index {
@@ -141,6 +146,7 @@ class Known {
 
   [[nodiscard]] bool is_small(const core::CatalogRelation& one, int depth) const;
   [[nodiscard]] const Learned* learned(std::string_view table) const;
+  [[nodiscard]] const Learned* learned(const core::RelationName& full) const;
   [[nodiscard]] Learned& learned_of(std::string_view table) { return learned_[std::string(table_key(table))]; }
   void learn_created(const Analysed& statement);
   void learn_object(const Analysed& statement);

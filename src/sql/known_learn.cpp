@@ -45,6 +45,8 @@ void Known::learn(const Analysed& statement) {
     learn_renaming(statement.parsed);
   } else if (tag == "DropStmt") {
     learn_drop(body);
+  } else if (tag == "ViewStmt" && body.flag("replace") && this->relation(body["view"]) != nullptr) {
+    learned_of(relation_name(body["view"])).replaced = true;
   }
 }
 
@@ -214,6 +216,7 @@ void Known::change_column(std::string_view table, Node command) {
     learned_of(table).not_null[std::string(name)] = subtype == "AT_SetNotNull";
     return;
   }
+  if (subtype == "AT_ColumnDefault") learned_of(table).defaults.emplace(name);
   auto& columns = learned_of(table).columns;
   const auto found = columns.find(name);
   if (found == columns.end()) return;

@@ -140,7 +140,8 @@ struct Dependents {
   std::vector<std::string> blocking;  // PostgreSQL refuses to drop it before them
   std::vector<std::string> along;     // goes with it, or breaks
 };
-[[nodiscard]] Dependents dependents_of(const core::CatalogRelation& relation, std::string_view column);
+[[nodiscard]] Dependents dependents_of(const core::CatalogRelation& relation, std::string_view column,
+                                       const Known& known);
 // Reports them for a drop in contract, or behind a CASCADE.
 void lint_dependents(const Lint& lint, const core::CatalogRelation& relation, std::string_view column, bool cascade);
 

@@ -88,7 +88,7 @@ class TableRules {
       return;
     if (known_to_old_code() || reporter_.phase() == kContract) {
       if (core::Finding* found = reporter_.report(kBanDropColumn, blanks()); found != nullptr && present != nullptr) {
-        const Dependents others = dependents_of(*present, name_);
+        const Dependents others = dependents_of(*present, name_, known_);
         found->concerned = others.blocking;
         found->concerned.insert(found->concerned.end(), others.along.begin(), others.along.end());
       }
@@ -370,31 +370,42 @@ class TableRules {
   }
 
   void drop_constraint(Node command) {
-    if (command.text("behavior") == "DROP_CASCADE") reporter_.report(kDropCascade, drop_blanks());
+    const bool cascade = command.text("behavior") == "DROP_CASCADE";
     const core::CatalogRelation* present = known_.table(table_);
     const core::CatalogConstraint* constraint = present == nullptr ? nullptr : present->constraint(name_);
+    core::Finding* cascades = cascade ? reporter_.report(kDropCascade, drop_blanks()) : nullptr;
+    if (cascades != nullptr && constraint != nullptr) cascades->concerned = resting_on(*present, *constraint);
     if (constraint == nullptr || constraint->kind == core::ConstraintKind::check) return;
     Blanks texts = blanks();
     texts.object = quote_identifier(name_);
     texts.kind = "DROP CONSTRAINT";
-    if (constraint->kind != core::ConstraintKind::foreign_key) return drop_key(*present, *constraint, texts);
+    if (constraint->kind != core::ConstraintKind::foreign_key) return drop_key(*present, *constraint, texts, cascade);
     texts.name = known_.written(constraint->references);
     reporter_.report(kDropForeignKey, texts);
   }
 
   // Foreign keys of other tables rest on it, and ON CONFLICT of old code.
-  void drop_key(const core::CatalogRelation& present, const core::CatalogConstraint& key, const Blanks& texts) {
+  void drop_key(const core::CatalogRelation& present, const core::CatalogConstraint& key, const Blanks& texts,
+                bool cascade) {
     reporter_.report(kBanDropObject, texts);
+    std::vector<std::string> resting = resting_on(present, key);
+    if (cascade || resting.empty()) return;
+    if (core::Finding* found = reporter_.report(kDropBlocked, texts)) found->concerned = std::move(resting);
+  }
+
+  // Nothing rests on a constraint that has no index.
+  [[nodiscard]] std::vector<std::string> resting_on(const core::CatalogRelation& present,
+                                                    const core::CatalogConstraint& key) const {
     std::vector<std::string> resting;
+    if (key.index.empty() || key.kind == core::ConstraintKind::foreign_key) return resting;
     for (const core::CatalogDependent& dependent : present.dependents) {
       const core::CatalogConstraint* other =
           dependent.kind == core::DependentKind::foreign_key ? key_of(dependent, known_) : nullptr;
-      if (other != nullptr && other->index == key.index)
+      if (other != nullptr && other->index == key.index && !known_.is_gone(dependent))
         resting.push_back(fmt::format("foreign key {} of {}", quote_identifier(dependent.name.name),
                                       to_sql({dependent.name.schema, dependent.table})));
     }
-    if (resting.empty()) return;
-    if (core::Finding* found = reporter_.report(kDropBlocked, texts)) found->concerned = std::move(resting);
+    return resting;
   }
 
   void detach(Node partition) {

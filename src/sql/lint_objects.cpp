@@ -59,7 +59,8 @@ bool blocks(const CatalogDependent& dependent, bool column) {
   switch (dependent.kind) {
     case DependentKind::view:
     case DependentKind::materialized_view:
-    case DependentKind::foreign_key: return true;
+    case DependentKind::foreign_key:
+    case DependentKind::column_default: return true;  // of a sequence
     case DependentKind::function: return dependent.certain;
     case DependentKind::rule:
     case DependentKind::policy:
@@ -67,7 +68,6 @@ bool blocks(const CatalogDependent& dependent, bool column) {
     case DependentKind::generated_column:
     case DependentKind::partition_key: return column;
     case DependentKind::publication: return column && !dependent.columns.empty();
-    case DependentKind::column_default:
     case DependentKind::sequence:
     case DependentKind::statistics: return false;
   }
@@ -132,13 +132,13 @@ std::string without_cascade(std::string_view statement) {
   return std::string(ends ? trim_end(statement.substr(0, statement.size() - kWord.size())) : statement);
 }
 
-Dependents dependents_of(const core::CatalogRelation& relation, std::string_view column) {
+Dependents dependents_of(const core::CatalogRelation& relation, std::string_view column, const Known& known) {
   Dependents found;
   const bool of_column = !column.empty();
   for (const CatalogDependent& dependent : relation.dependents) {
     const bool whole = dependent.columns.empty();
     const bool carries = whole && (dependent.kind == DependentKind::publication || !dependent.certain);
-    if (of_column && !carries && !contains(dependent.columns, column)) continue;
+    if (known.is_gone(dependent) || (of_column && !carries && !contains(dependent.columns, column))) continue;
     if (blocks(dependent, of_column)) {
       found.blocking.push_back(described(dependent));
     } else if (worth_saying(dependent, of_column)) {
@@ -161,7 +161,7 @@ Dependents dependents_of(const core::CatalogRelation& relation, std::string_view
 }
 
 void lint_dependents(const Lint& lint, const core::CatalogRelation& relation, std::string_view column, bool cascade) {
-  Dependents found = dependents_of(relation, column);
+  Dependents found = dependents_of(relation, column, lint.known());
   const std::string table = lint.known().written(relation.name);
   const std::string object = column.empty() ? table : fmt::format("{}.{}", table, quote_identifier(column));
   const Blanks blanks{.table = table,
@@ -182,6 +182,38 @@ void lint_dependents(const Lint& lint, const core::CatalogRelation& relation, st
   if (core::Finding* reported = lint.reporter.report(kDropTakesAlong, blanks))
     reported->concerned = std::move(found.along);
 }
+
+namespace {
+
+// Columns of a type or domain; whether the catalog knows all that are named.
+bool lint_dropped_types(const Lint& lint, const Blanks& blanks, bool cascade) {
+  std::vector<std::string> columns;
+  bool known = lint.known().catalog() != nullptr;
+  for (const Node object : lint.body()["objects"]) {
+    const core::RelationName name = name_of_list(object.body()["names"]);
+    const core::CatalogType* type = known && !name.name.empty() ? lint.known().catalog()->type(name) : nullptr;
+    known &= type != nullptr;
+    if (type == nullptr) continue;
+    for (const core::RelationName& user : type->used_by) {
+      const core::CatalogRelation* table = lint.known().relation(user);
+      if (table == nullptr) continue;
+      for (const core::CatalogColumn& column : table->columns) {
+        std::string of = type_without_length(column.type);
+        if (of.ends_with("[]")) of.resize(of.size() - 2);
+        const bool same = name_of_identifier(of).name == type->name.name;
+        if (same && !lint.known().is_dropped_column(user, column.name))
+          columns.push_back(fmt::format("column {} of {}", quote_identifier(column.name), to_sql(user)));
+      }
+    }
+  }
+  if (!cascade && columns.empty()) return known;
+  if (!known && columns.empty()) return false;
+  if (core::Finding* found = lint.reporter.report(cascade ? kDropCascade : kDropBlocked, blanks))
+    found->concerned = std::move(columns);
+  return true;
+}
+
+}  // namespace
 
 void lint_drop(const Lint& lint) {
   const Node body = lint.body();
@@ -211,14 +243,17 @@ void lint_drop(const Lint& lint) {
                       .kind = lint.statement.statement.kind,
                       .statement = cascade ? without_cascade(lint.text()) : std::string(lint.text())};
   if (rule != nullptr) lint.reporter.report(*rule, blanks);
-  const auto present = relations ? present_of(lint) : std::vector<const core::CatalogRelation*>{};
+  const bool sequences = kind != nullptr && kind->naming == Naming::sequence;
+  bool told = lint_dropped_types(lint, blanks, cascade);
+  const auto present = relations || sequences ? present_of(lint) : std::vector<const core::CatalogRelation*>{};
   for (const core::CatalogRelation* relation : present) {
     core::CatalogRelation alone = *relation;
     std::erase_if(alone.dependents, [&](const CatalogDependent& one) { return dropped_too(one, present); });
     lint_dependents(lint, alone, {}, cascade);
     lint_dropped_table(lint, *relation);
   }
-  if (cascade && present.empty()) lint.reporter.report(kDropCascade, blanks);
+  told |= !present.empty();
+  if (cascade && !told) lint.reporter.report(kDropCascade, blanks);
 }
 
 void lint_rename(const Lint& lint) {
