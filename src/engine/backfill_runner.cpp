@@ -1,8 +1,11 @@
-// Runs a backfill: batch after batch, pacing by core, cursor by the target.
+// Runs a backfill: pass after pass, batch after batch, each part of the table by one worker at a time. Pacing is core's,
+// the cursor the target's.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <deque>
+#include <thread>
+#include <variant>
 
 #include "runner.hpp"
 
@@ -20,23 +23,13 @@ class RateMeter {
     samples_.push_back({at, rows});
     while (samples_.size() > 2 && at - samples_.front().at > kRateWindow) samples_.pop_front();
   }
-  [[nodiscard]] double rate() const { return core::rows_per_second(samples_.front(), samples_.back()); }
+  [[nodiscard]] double rate() const {
+    return samples_.empty() ? 0 : core::rows_per_second(samples_.front(), samples_.back());
+  }
 
  private:
   std::deque<core::RateSample> samples_;
 };
-
-core::Progress progress_of(const ports::BackfillCursor& cursor, double rate) {
-  core::Progress progress;
-  progress.rows = cursor.rows;
-  progress.rows_changed = cursor.rows_changed;
-  // Each pass goes over the table once.
-  progress.rows_total = cursor.rows_total * cursor.pass;
-  progress.pass = cursor.pass;
-  progress.rows_per_second = rate;
-  progress.eta = core::time_left(progress.rows, progress.rows_total, rate);
-  return progress;
-}
 
 bool timed_out(const ports::TargetError& error) {
   return error.failure.sqlstate == "57014";
@@ -44,80 +37,212 @@ bool timed_out(const ports::TargetError& error) {
 
 }  // namespace
 
-ActResult Runner::backfill(const Act& act) {
-  const ports::BackfillWork work{act.id, *act.step.backfill, settings_.batch_lock_timeout,
-                                 statement_timeout(act.step, act.step.statements)};
-  const auto began = clock_.now().mono;
-  const auto interrupted = [&](std::string why) -> ActResult {
-    return conclude(act, core::StepInterrupted{act.step.id, core::Applied::partial, std::move(why)});
-  };
-  const auto broken = [&](ports::TargetError error) -> ActResult {
-    if (error.code == ErrorCode::interrupted) return interrupted(act.hand.asked().value_or("cancelled"));
-    // Unknown or not, the cursor in the target knows which batch was the last.
-    if (passes_by_itself(error.code))
-      return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
-    return conclude(act, core::StepFailed{act.step.id, core::Applied::partial, std::move(error.failure)});
-  };
+class BackfillRun {
+ public:
+  BackfillRun(Runner& runner, const Runner::Act& act, ports::BackfillWork work)
+      : runner_(runner), act_(act), work_(std::move(work)), began_(runner.clock_.now().mono), told_(began_) {}
 
-  auto cursor = act.target.backfill_begin(work);
-  if (!cursor) return broken(std::move(cursor.error()));
-  const int first_pass = cursor->pass;  // of this attempt: a retry has its passes anew
-  RateMeter meter;
-  meter.sample(began, cursor->rows);
-  MonoTime told = began;
-  int rows = std::clamp(work.backfill.batch_rows.value_or(settings_.batch_rows), settings_.pacing.min_rows,
-                        settings_.pacing.max_rows);
-  std::size_t lock_waits = 0;
+  ActResult run();
 
-  while (true) {
-    if (const auto why = act.hand.asked()) return interrupted(*why);
-    if (cursor->pass_done) {
-      const auto remaining = act.target.backfill_remaining(work, act.hand.token());
-      if (!remaining) return broken(remaining.error());
-      if (*remaining == 0) break;
-      if (cursor->pass - first_pass + 1 >= settings_.max_passes) {
-        core::Failure failure;
-        failure.message = fmt::format("verification still finds {} row{} after {} passes over {}",
-                                      *remaining >= 1000 ? "1000 or more" : fmt::to_string(*remaining),
-                                      *remaining == 1 ? "" : "s", settings_.max_passes, work.backfill.table);
-        failure.hint =
-            "something writes rows that the backfill has to change: is every instance on code that writes both forms?";
-        return conclude(act, core::StepFailed{act.step.id, core::Applied::partial, std::move(failure)});
-      }
-      cursor = act.target.backfill_again(work);
-      if (!cursor) return broken(std::move(cursor.error()));
+ private:
+  // Why a pass did not reach its end: something that the target said, or a request to stop.
+  struct Asked {
+    std::string why;
+  };
+  using Stop = std::variant<Asked, ports::TargetError>;
+
+  [[nodiscard]] ActResult ended_by(Stop stop);
+  void take(ports::BackfillState state);
+  [[nodiscard]] std::optional<Stop> pass();
+  void walk_parts();
+  [[nodiscard]] bool walk(int part);
+  [[nodiscard]] bool after_error(ports::TargetError error, int& rows, std::size_t& waits);
+  void count(const ports::BackfillBatch& batch);
+  void stop_all(Stop stop);
+  [[nodiscard]] core::Failure left_over(std::int64_t remaining) const;
+  [[nodiscard]] core::Progress progress() const;
+  [[nodiscard]] int first_rows() const;
+
+  Runner& runner_;
+  const Runner::Act& act_;
+  const ports::BackfillWork work_;
+  const MonoTime began_;
+  std::mutex mutex_;  // of what follows
+  ports::BackfillState state_;
+  std::optional<Stop> stop_;
+  RateMeter meter_;
+  MonoTime told_;
+};
+
+ActResult BackfillRun::ended_by(Stop stop) {
+  if (const auto* asked = std::get_if<Asked>(&stop))
+    return runner_.conclude(act_, core::StepInterrupted{act_.step.id, core::Applied::partial, asked->why});
+  auto& error = std::get<ports::TargetError>(stop);
+  if (error.code == ErrorCode::interrupted) return ended_by(Asked{act_.hand.asked().value_or("cancelled")});
+  // Unknown or not, the cursor in the target knows which batch was the last.
+  if (passes_by_itself(error.code))
+    return {.again_later = runner_.later(act_.state.plan, act_.step.id, error), .preflight = {}};
+  return runner_.conclude(act_,
+                          core::StepFailed{act_.step.id, core::Applied::partial, std::move(error.failure)});
+}
+
+ActResult BackfillRun::run() {
+  auto begun = act_.target.backfill_begin(work_);
+  if (!begun) return ended_by(std::move(begun.error()));
+  take(*std::move(begun));
+  const int first_pass = state_.pass;  // of this attempt: a retry has its passes anew
+  for (;;) {
+    if (auto stop = pass()) return ended_by(*std::move(stop));
+    const auto remaining = act_.target.backfill_remaining(work_, act_.hand.token());
+    if (!remaining) return ended_by(remaining.error());
+    if (*remaining == 0) break;
+    if (state_.pass - first_pass + 1 >= runner_.settings_.max_passes)
+      return runner_.conclude(act_, core::StepFailed{act_.step.id, core::Applied::partial, left_over(*remaining)});
+    auto again = act_.target.backfill_again(work_);
+    if (!again) return ended_by(std::move(again.error()));
+    take(*std::move(again));
+  }
+  if (auto finished = act_.target.backfill_finish(work_); !finished) return ended_by(std::move(finished.error()));
+  runner_.record(act_, core::StepProgressed{act_.step.id, progress()});
+  return runner_.conclude(
+      act_, core::StepFinished{act_.step.id, state_.rows_changed, runner_.clock_.now().mono - began_, ""});
+}
+
+void BackfillRun::take(ports::BackfillState state) {
+  const std::scoped_lock lock(mutex_);
+  state_ = std::move(state);
+  std::ranges::reverse(state_.open_parts);  // taken from the back
+  meter_.sample(runner_.clock_.now().mono, state_.rows);
+}
+
+std::optional<BackfillRun::Stop> BackfillRun::pass() {
+  const auto parts = state_.open_parts.size();
+  const auto workers = std::min(static_cast<std::size_t>(std::max(state_.walk.workers, 1)), parts);
+  {
+    std::vector<std::jthread> others;
+    for (std::size_t i = 1; i < workers; ++i) others.emplace_back([this] { walk_parts(); });
+    walk_parts();
+  }
+  return std::exchange(stop_, std::nullopt);
+}
+
+void BackfillRun::walk_parts() {
+  for (;;) {
+    int part = 0;
+    {
+      const std::scoped_lock lock(mutex_);
+      if (stop_) return;
+      if (state_.open_parts.empty()) return;
+      part = state_.open_parts.back();
+      state_.open_parts.pop_back();
+    }
+    if (!walk(part)) return;
+  }
+}
+
+// To the part's end; false where it was stopped before.
+bool BackfillRun::walk(int part) {
+  int rows = first_rows();
+  std::size_t waits = 0;
+  for (;;) {
+    {
+      const std::scoped_lock lock(mutex_);
+      if (stop_) return false;
+    }
+    if (auto why = act_.hand.asked()) {
+      stop_all(Asked{*std::move(why)});
+      return false;
+    }
+    const auto before = runner_.clock_.now().mono;
+    auto batch = act_.target.backfill_batch(work_, part, rows, act_.hand.token());
+    const auto took = runner_.clock_.now().mono - before;
+    if (!batch) {
+      if (!after_error(std::move(batch.error()), rows, waits)) return false;
       continue;
     }
+    waits = 0;
+    count(*batch);
+    if (batch->part_done) return true;
+    rows = core::next_batch_rows(rows, took, runner_.settings_.pacing);
+  }
+}
 
-    const auto before = clock_.now().mono;
-    auto next = act.target.backfill_batch(work, rows, act.hand.token());
-    const auto after = clock_.now().mono;
-    if (!next) {
-      auto& error = next.error();
-      const bool smaller_helps = timed_out(error) && rows > settings_.pacing.min_rows;
-      if (error.code != ErrorCode::lock_timeout && !smaller_helps) return broken(std::move(error));
-      if (++lock_waits > kLockWaitsInARow) return broken({ErrorCode::invalid_argument, std::move(error.failure), {}});
-      rows = core::halved_batch_rows(rows, settings_.pacing);
-      const auto retry_in = backoff(1, std::min(settings_.lock_retry_max, Milliseconds{200}));
-      if (lock_waits == 1 || lock_waits % 10 == 0) {
-        record(act, core::LockWaited{act.step.id, static_cast<int>(lock_waits), retry_in,
-                                     std::move(error.failure.blockers)});
-      }
-      act.hand.rest(retry_in);
-      continue;
-    }
-    lock_waits = 0;
-    cursor = std::move(next);
-    rows = core::next_batch_rows(rows, after - before, settings_.pacing);
-    meter.sample(after, cursor->rows);
-    if (after - told >= kProgressEvery) {
-      told = after;
-      record(act, core::StepProgressed{act.step.id, progress_of(*cursor, meter.rate())});
+// Whether it is worth trying again, with fewer rows.
+bool BackfillRun::after_error(ports::TargetError error, int& rows, std::size_t& waits) {
+  const auto& settings = runner_.settings_;
+  const bool smaller_helps = timed_out(error) && rows > settings.pacing.min_rows;
+  if (error.code != ErrorCode::lock_timeout && !smaller_helps) {
+    stop_all(std::move(error));
+    return false;
+  }
+  if (++waits > kLockWaitsInARow) {
+    stop_all(ports::TargetError{ErrorCode::invalid_argument, std::move(error.failure), {}});
+    return false;
+  }
+  rows = core::halved_batch_rows(rows, settings.pacing);
+  const auto retry_in = runner_.backoff(1, std::min(settings.lock_retry_max, Milliseconds{200}));
+  if (waits == 1 || waits % 10 == 0) {
+    runner_.record(act_, core::LockWaited{act_.step.id, static_cast<int>(waits), retry_in,
+                                          std::move(error.failure.blockers)});
+  }
+  act_.hand.rest(retry_in);
+  return true;
+}
+
+void BackfillRun::count(const ports::BackfillBatch& batch) {
+  std::optional<core::Progress> told;
+  {
+    const std::scoped_lock lock(mutex_);
+    state_.rows += batch.rows;
+    state_.rows_changed += batch.rows_changed;
+    const auto now = runner_.clock_.now().mono;
+    meter_.sample(now, state_.rows);
+    if (now - told_ >= kProgressEvery) {
+      told_ = now;
+      told = progress();
     }
   }
-  if (auto finished = act.target.backfill_finish(work); !finished) return broken(std::move(finished.error()));
-  record(act, core::StepProgressed{act.step.id, progress_of(*cursor, meter.rate())});
-  return conclude(act, core::StepFinished{act.step.id, cursor->rows_changed, clock_.now().mono - began, ""});
+  if (told) runner_.record(act_, core::StepProgressed{act_.step.id, *std::move(told)});
+}
+
+void BackfillRun::stop_all(Stop stop) {
+  const std::scoped_lock lock(mutex_);
+  if (!stop_) stop_ = std::move(stop);
+}
+
+core::Failure BackfillRun::left_over(std::int64_t remaining) const {
+  core::Failure failure;
+  failure.message = fmt::format("verification still finds {} row{} after {} passes over {}",
+                                remaining >= 1000 ? "1000 or more" : fmt::to_string(remaining),
+                                remaining == 1 ? "" : "s", runner_.settings_.max_passes, work_.backfill.table);
+  failure.hint =
+      "something writes rows that the backfill has to change: is every instance on code that writes both forms?";
+  return failure;
+}
+
+core::Progress BackfillRun::progress() const {
+  core::Progress progress;
+  progress.rows = state_.rows;
+  progress.rows_changed = state_.rows_changed;
+  // Each pass goes over the table once.
+  progress.rows_total = std::max(state_.rows_total * state_.pass, state_.rows);
+  progress.pass = state_.pass;
+  progress.rows_per_second = meter_.rate();
+  progress.eta = core::time_left(progress.rows, progress.rows_total, progress.rows_per_second);
+  return progress;
+}
+
+int BackfillRun::first_rows() const {
+  const auto& settings = runner_.settings_;
+  return std::clamp(work_.backfill.batch_rows.value_or(settings.batch_rows), settings.pacing.min_rows,
+                    settings.pacing.max_rows);
+}
+
+ActResult Runner::backfill(const Act& act) {
+  return BackfillRun(*this, act,
+                     {act.id, *act.step.backfill, settings_.batch_lock_timeout,
+                      statement_timeout(act.step, act.step.statements)})
+      .run();
 }
 
 }  // namespace diastole::engine

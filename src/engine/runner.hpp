@@ -33,6 +33,7 @@ class Runner {
   [[nodiscard]] ActResult perform(const core::PlanState& state, const core::Action& action, Hand& hand);
 
  private:
+  friend class BackfillRun;
   struct Act {
     const core::PlanState& state;
     const core::Step& step;

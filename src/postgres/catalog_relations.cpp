@@ -28,6 +28,14 @@ std::string bytes_of(std::string_view c) {
       c);
 }
 
+// Whether ORDER BY the key's columns reads index `i`: a btree, ascending, in each column's own collation and its type's
+// default operators. indoption and indclass count from 0, information_schema's and unnest's ordinality from 1.
+constexpr std::string_view kOrdered =
+    "(c.relam = (SELECT oid FROM pg_am WHERE amname = 'btree') AND NOT EXISTS (SELECT FROM generate_series(0, "
+    "i.indnkeyatts - 1) k LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k] "
+    "JOIN pg_opclass o ON o.oid = i.indclass[k] WHERE i.indoption[k] <> 0 OR NOT o.opcdefault "
+    "OR a.attcollation IS DISTINCT FROM i.indcollation[k]))";
+
 RelationKind relation_kind(std::string_view relkind) {
   if (relkind == "p") return RelationKind::partitioned_table;
   if (relkind == "v") return RelationKind::view;
@@ -70,7 +78,10 @@ void CatalogReader::relations() {
       "ON f.oid = g.tgfoid WHERE g.tgrelid = c.oid AND (NOT g.tgisinternal OR f.pronamespace <> "
       "'pg_catalog'::regnamespace)), "
       "CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END, pg_get_expr(c.relpartbound, 0), "
-      "dn.nspname, d.relname, c.relpersistence = 'u', c.relrowsecurity, c.relreplident FROM " +
+      "dn.nspname, d.relname, c.relpersistence = 'u', c.relrowsecurity, c.relreplident, " +
+      bytes_of("c") +
+      " / current_setting('block_size')::bigint, (SELECT option_value FROM pg_options_to_table(c.reloptions) "
+      "WHERE option_name = 'fillfactor') FROM " +
       concerned_ +
       " JOIN pg_class c ON c.oid = w.oid JOIN pg_namespace n ON n.oid = c.relnamespace "
       "LEFT JOIN pg_class t ON t.oid = c.reltoastrelid "
@@ -90,6 +101,8 @@ void CatalogReader::relations() {
     relation.unlogged = row[13].as<bool>();
     relation.row_security = row[14].as<bool>();
     relation.replica_identity = row[15].as<std::string>().at(0);
+    relation.pages = row[16].as<std::int64_t>();
+    relation.fillfactor = row[17].as<int>(relation.fillfactor);
     if (!row[12].is_null()) relation.default_partition = name_at(row, 11);
     places_[row[0].as<Oid>()] = snapshot_.relations.size();
     snapshot_.relations.push_back(std::move(relation));
@@ -158,7 +171,8 @@ void CatalogReader::indexes() {
       std::string(kLocked) +
       "SELECT i.indrelid, c.relname, i.indkey::text, i.indnkeyatts, i.indisunique, i.indisprimary, i.indisvalid, "
       "i.indpred IS NOT NULL, i.indisexclusion, i.indisclustered, " +
-      bytes_of("c") + ", " + columns_in("concat(i.indexprs::text, ' ', i.indpred::text)") + " FROM " + concerned_ +
+      bytes_of("c") + ", " + columns_in("concat(i.indexprs::text, ' ', i.indpred::text)") + ", " +
+      std::string(kOrdered) + " FROM " + concerned_ +
       " JOIN pg_index i ON i.indrelid = w.oid JOIN pg_class c ON c.oid = i.indexrelid ORDER BY i.indrelid, c.relname");
   for (const auto& row : found) {
     const auto oid = row[0].as<Oid>();
@@ -179,6 +193,7 @@ void CatalogReader::indexes() {
     index.exclusion = row[8].as<bool>();
     index.clustered = row[9].as<bool>();
     index.bytes = row[10].as<std::int64_t>();
+    index.ordered = row[12].as<bool>();
     auto* table = relation(oid);
     table->index_bytes += index.bytes;
     table->indexes.push_back(std::move(index));

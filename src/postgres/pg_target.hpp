@@ -38,6 +38,7 @@ struct UnitSpec {
   const ports::WorkId& id;
   Milliseconds lock_timeout{};
   Milliseconds statement_timeout{};
+  bool lossy = false;  // the commit need not reach the disk before it is answered
 };
 
 struct LedgerRow {
@@ -57,10 +58,10 @@ class PgTarget final : public ports::Target {
   ports::TargetResult<ports::WorkDone> execute(const ports::StatementWork& work, std::stop_token stop) override;
   ports::TargetResult<ports::WorkDone> execute_concurrently(const ports::StatementWork& work,
                                                             std::stop_token stop) override;
-  ports::TargetResult<ports::BackfillCursor> backfill_begin(const ports::BackfillWork& work) override;
-  ports::TargetResult<ports::BackfillCursor> backfill_batch(const ports::BackfillWork& work, int rows,
-                                                            std::stop_token stop) override;
-  ports::TargetResult<ports::BackfillCursor> backfill_again(const ports::BackfillWork& work) override;
+  ports::TargetResult<ports::BackfillState> backfill_begin(const ports::BackfillWork& work) override;
+  ports::TargetResult<ports::BackfillBatch> backfill_batch(const ports::BackfillWork& work, int part, int rows,
+                                                           std::stop_token stop) override;
+  ports::TargetResult<ports::BackfillState> backfill_again(const ports::BackfillWork& work) override;
   ports::TargetResult<std::int64_t> backfill_remaining(const ports::BackfillWork& work, std::stop_token stop) override;
   ports::TargetResult<void> backfill_finish(const ports::BackfillWork& work) override;
 
@@ -111,6 +112,9 @@ class PgTarget final : public ports::Target {
 // The ledger's row of this work; conflict where it was written for other statements.
 [[nodiscard]] ports::TargetResult<std::optional<LedgerRow>> ledger_row(pqxx::transaction_base& transaction,
                                                                        const ports::WorkId& id);
+
+// Writes the row of work that is done, in its own transaction.
+ports::WorkDone finish_in_ledger(pqxx::transaction_base& transaction, const ports::WorkId& id, std::int64_t rows);
 
 // SQL's ARRAY['a', 'b']::text[].
 [[nodiscard]] std::string text_array(const pqxx::transaction_base& transaction, const std::vector<std::string>& texts);

@@ -42,25 +42,15 @@ TargetError interrupted() {
 
 void set_up(pqxx::work& work, const UnitSpec& spec) {
   work.exec(
-      fmt::format("SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}; SET LOCAL application_name = {}",
-                  spec.lock_timeout.count(), spec.statement_timeout.count(), work.quote(session_name(spec.id))));
+      fmt::format("SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}; SET LOCAL application_name = {}{}",
+                  spec.lock_timeout.count(), spec.statement_timeout.count(), work.quote(session_name(spec.id)),
+                  spec.lossy ? "; SET LOCAL synchronous_commit = off" : ""));
 }
 
 bool holds_fence(pqxx::work& work, Epoch epoch, const std::string& owner) {
   return !query(work, "SELECT 1 FROM diastole.fence WHERE epoch = $1 AND owner = $2::uuid FOR SHARE", epoch.value,
                 owner)
               .empty();
-}
-
-WorkDone finish_in_ledger(pqxx::work& work, const WorkId& id, std::int64_t rows) {
-  const auto written =
-      query(work,
-            "INSERT INTO diastole.ledger (plan, step, direction, checksum, epoch, state, backend_pid, "
-            "started_at, finished_at, rows) "
-            "VALUES ($1, $2, $3, $4, $5, 'done', pg_backend_pid(), now(), clock_timestamp(), $6) "
-            "RETURNING (extract(epoch FROM finished_at - started_at) * 1000)::bigint",
-            id.plan.str(), id.step.str(), direction_text(id.direction), id.checksum, id.epoch.value, rows);
-  return WorkDone{.rows = rows, .duration = Milliseconds{written[0][0].as<std::int64_t>()}};
 }
 
 }  // namespace
@@ -107,6 +97,17 @@ TargetResult<std::optional<LedgerRow>> ledger_row(pqxx::transaction_base& transa
   return LedgerRow{.done = found[0][1].as<bool>(),
                    .rows = found[0][2].as<std::int64_t>(),
                    .duration = Milliseconds{found[0][3].as<std::int64_t>()}};
+}
+
+WorkDone finish_in_ledger(pqxx::transaction_base& work, const WorkId& id, std::int64_t rows) {
+  const auto written =
+      query(work,
+            "INSERT INTO diastole.ledger (plan, step, direction, checksum, epoch, state, backend_pid, "
+            "started_at, finished_at, rows) "
+            "VALUES ($1, $2, $3, $4, $5, 'done', pg_backend_pid(), now(), clock_timestamp(), $6) "
+            "RETURNING (extract(epoch FROM finished_at - started_at) * 1000)::bigint",
+            id.plan.str(), id.step.str(), direction_text(id.direction), id.checksum, id.epoch.value, rows);
+  return WorkDone{.rows = rows, .duration = Milliseconds{written[0][0].as<std::int64_t>()}};
 }
 
 PgTarget::PgTarget(const TargetName& name, std::string dsn, std::string owner, ports::Log& log)
@@ -267,7 +268,10 @@ TargetResult<core::Applied> PgTarget::settle(const WorkId& id, bool /*transactio
     if (*row) {
       applied = (*row)->done ? core::Applied::full : core::Applied::partial;
     } else if (id.direction == ports::Direction::forward) {
-      const auto visited = query(session, "SELECT 1 FROM diastole.backfill WHERE plan = $1 AND step = $2 AND rows > 0",
+      const auto visited = query(session,
+                                 "SELECT FROM diastole.backfill_part WHERE plan = $1 AND step = $2 AND "
+                                 "(done_to IS NOT NULL OR window_to IS NOT NULL OR done) UNION ALL "
+                                 "SELECT FROM diastole.backfill WHERE plan = $1 AND step = $2 AND pass > 1",
                                  id.plan.str(), id.step.str());
       if (!visited.empty()) applied = core::Applied::partial;
     }

@@ -1,255 +1,326 @@
-// Backfill: windows of the primary key, one transaction each, in which the cursor moves too. So every row is visited
-// once a pass, whatever is killed at whatever moment.
+// Backfill: parts of the table, walked in batches, one transaction each, in which the part's cursor moves too. So every
+// row is visited once a pass, whatever is killed at whatever moment.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
-#include "diastole/codec/plan_codec.hpp"
+#include "backfill_course.hpp"
+#include "catalog_reader.hpp"
 #include "pg_target.hpp"
 
 namespace diastole::postgres {
 namespace {
 
-using ports::BackfillCursor;
+using core::Place;
+using ports::BackfillBatch;
+using ports::BackfillState;
 using ports::BackfillWork;
 using ports::TargetResult;
 
 constexpr int kCountAtMost = 1'000;
 constexpr std::string_view kZeroRows = "zero_rows";
-constexpr pqxx::row::size_type kChecksumField = 5;
 
-struct KeyColumn {
-  std::string name;  // quoted
-  std::string type;
-};
-
-// In the order of the primary key's index. Empty where there is no primary key.
-std::vector<KeyColumn> key_of(pqxx::work& work, const std::string& table) {
-  std::vector<KeyColumn> key;
-  for (const auto& row :
-       query(work,
-             "SELECT quote_ident(a.attname), format_type(a.atttypid, a.atttypmod) "
-             "FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k(attnum, n) "
-             "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum "
-             "WHERE i.indrelid = to_regclass($1) AND i.indisprimary AND k.n <= i.indnkeyatts ORDER BY k.n",
-             table)) {
-    key.push_back({row[0].as<std::string>(), row[1].as<std::string>()});
+// A one-dimensional text[]; none for NULL.
+std::optional<std::vector<std::string>> texts_of(const pqxx::row::reference& field) {
+  if (field.is_null()) return std::nullopt;
+  std::vector<std::string> texts;
+  auto parser = field.as_array();
+  for (auto next = parser.get_next(); next.first != pqxx::array_parser::juncture::done; next = parser.get_next()) {
+    if (next.first == pqxx::array_parser::juncture::string_value) texts.push_back(next.second);
   }
-  return key;
+  return texts;
 }
 
-TargetResult<std::vector<KeyColumn>> usable_key(pqxx::work& work, const core::Backfill& backfill) {
-  auto key = key_of(work, backfill.table);
-  if (key.empty()) {
-    return target_fail(
-        ErrorCode::invalid_argument,
-        fmt::format("table {} has no primary key to walk along; add one (CREATE UNIQUE INDEX CONCURRENTLY, then ALTER "
-                    "TABLE ... ADD PRIMARY KEY USING INDEX), or update its rows in a step of statements",
-                    backfill.table));
-  }
-  for (const auto& [column, expression] : backfill.set) {
-    const auto quoted = work.quote_name(column);
-    if (std::ranges::any_of(key, [&](const KeyColumn& k) { return k.name == column || k.name == quoted; })) {
-      return target_fail(
-          ErrorCode::invalid_argument,
-          fmt::format("column {} belongs to the primary key of {}: a backfill that moves rows along its own path "
-                      "would visit some twice and others never",
-                      column, backfill.table));
-    }
-  }
-  return key;
-}
-
-// "a, b", each between prefix and suffix.
-std::string joined(const std::vector<KeyColumn>& key, std::string_view prefix = "", std::string_view suffix = "") {
-  std::string list;
-  for (const auto& column : key) list += fmt::format("{}{}{}{}", list.empty() ? "" : ", ", prefix, column.name, suffix);
-  return list;
-}
-
-// "(a, b) > ('1'::integer, 'x'::text)": what an index on the key answers directly.
-std::string compare(const pqxx::work& work, const std::vector<KeyColumn>& key, std::string_view op,
-                    const std::vector<std::string>& values) {
-  std::string right;
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    right += fmt::format("{}{}::{}", i == 0 ? "" : ", ", work.quote(values[i]), key[i].type);
-  }
-  return fmt::format("({}) {} ({})", joined(key), op, right);
-}
-
-BackfillCursor cursor_from(const pqxx::row& row) {
-  return {.pass = row[0].as<int>(),
-          .rows = row[1].as<std::int64_t>(),
-          .rows_changed = row[2].as<std::int64_t>(),
-          .rows_total = row[3].as<std::int64_t>(),
-          .pass_done = row[4].as<bool>()};
-}
-
-TargetResult<pqxx::row> locked_cursor(pqxx::work& work, const ports::WorkId& id, const std::string& more = {}) {
-  const auto found = query(work,
-                           "SELECT pass, rows, rows_changed, rows_total, pass_done, checksum" + more +
-                               " FROM diastole.backfill b WHERE plan = $1 AND step = $2 FOR UPDATE",
-                           id.plan.str(), id.step.str());
-  if (found.empty()) {
-    return target_fail(ErrorCode::conflict, fmt::format("the target has no cursor of backfill {}", id.step.str()));
-  }
-  if (found[0][kChecksumField].as<std::string>() != id.checksum) {
-    return target_fail(
-        ErrorCode::conflict,
-        fmt::format("the target's cursor (diastole.backfill) of step {} of plan {} belongs to another backfill "
-                    "(checksum {}, not {})",
-                    id.step.str(), id.plan.str(), found[0][kChecksumField].as<std::string>(), id.checksum));
-  }
-  return found[0];
-}
-
-// The planner's idea of the rows in the table and its partitions; costs nothing, and is right to a few percent after an
-// ANALYZE.
-TargetResult<std::int64_t> estimated_rows(pqxx::work& work, const std::string& table) {
-  const auto text = work.exec("EXPLAIN (FORMAT JSON) SELECT 1 FROM " + table)[0][0].as<std::string>();
-  const auto plan = codec::parse_json(text);
-  if (!plan) return std::unexpected(target_error(plan.error()));
-  return plan->at(0).at("Plan").at("Plan Rows").get<std::int64_t>();
-}
-
-// `count` fields from `first` on.
-std::vector<std::string> texts(const pqxx::row& row, pqxx::row::size_type first, std::size_t count) {
-  std::vector<std::string> fields;
-  while (fields.size() < count) fields.push_back(row.at(first++).as<std::string>());
-  return fields;
-}
-
-struct Window {
-  std::int64_t rows = 0;
-  std::vector<std::string> last;  // its greatest key
-};
-
-// The next rows by key, whether or not `where` selects them, so that its cost is bounded by its size alone.
-Window next_window(pqxx::work& work, const core::Backfill& backfill, const std::vector<KeyColumn>& key,
-                   const std::string& after, int rows) {
-  // Without its "w.", ORDER BY would mean the output column, and order by the text.
-  const auto found =
-      work.exec(fmt::format("WITH w AS (SELECT {0} FROM {1}{2} ORDER BY {0} LIMIT {3}) SELECT count(*) OVER (), {4} "
-                            "FROM w ORDER BY {5} LIMIT 1",
-                            joined(key), backfill.table, after.empty() ? "" : " WHERE " + after, rows,
-                            joined(key, "w.", "::text"), joined(key, "w.", " DESC")));
-  Window window;
-  if (found.empty()) return window;
-  window.rows = found[0][0].as<std::int64_t>();
-  window.last = texts(found[0], 1, key.size());
-  return window;
-}
-
-std::string update_statement(const pqxx::work& work, const core::Backfill& backfill, std::string range) {
-  std::string assignments;
-  for (const auto& [column, expression] : backfill.set) {
-    // The line break ends a comment in the expression.
-    assignments += fmt::format("{}{} = ({}\n)", assignments.empty() ? "" : ", ", work.quote_name(column), expression);
-  }
-  if (!backfill.where.empty()) range += fmt::format(" AND ({}\n)", backfill.where);
-  return fmt::format("UPDATE {} SET {} WHERE {}", backfill.table, assignments, range);
+std::string text_array(const pqxx::transaction_base& work, const std::optional<Place>& place) {
+  return place ? text_array(work, *place) : "NULL";
 }
 
 UnitSpec spec_of(const BackfillWork& work) {
   return {.id = work.id, .lock_timeout = work.lock_timeout, .statement_timeout = work.statement_timeout};
 }
 
-// One batch inside its transaction.
-TargetResult<BackfillCursor> advance(Unit& unit, const BackfillWork& work, int rows) {
-  auto& transaction = unit.work;
-  const auto key = usable_key(transaction, work.backfill);
-  if (!key) return std::unexpected(key.error());
-  std::string fields;
-  for (std::size_t i = 1; i <= key->size(); ++i) fields += fmt::format(", b.cursor[{}]", i);
-  const auto row = locked_cursor(transaction, work.id, fields);
-  if (!row) return std::unexpected(row.error());
-  auto cursor = cursor_from(*row);
-  if (cursor.pass_done) return cursor;
+constexpr std::string_view kCourse =
+    "b.checksum, b.pass, b.walk_by, b.key_names, b.key_types, b.strides, b.workers, b.because, "
+    "(SELECT quote_ident(relname) FROM pg_class WHERE oid = to_regclass($3))";
+constexpr int kCourseFields = 9;
 
-  std::string after;
-  if (!row->at(kChecksumField + 1).is_null())
-    after = compare(transaction, *key, ">", texts(*row, kChecksumField + 1, key->size()));
-  const auto window = next_window(transaction, work.backfill, *key, after, std::max(rows, 1));
-  std::string moved = "cursor";
-  if (window.rows > 0) {
-    const auto up_to = compare(transaction, *key, "<=", window.last);
-    const auto update =
-        update_statement(transaction, work.backfill, after.empty() ? up_to : fmt::format("{} AND {}", after, up_to));
-    unit.at = {.statement = 1, .sql = update};
-    cursor.rows_changed += static_cast<std::int64_t>(transaction.exec(update).affected_rows());
-    transaction.exec("SET CONSTRAINTS ALL IMMEDIATE");
-    unit.at = {};
-    moved = text_array(transaction, window.last);
+TargetResult<void> same_checksum(const pqxx::row& row, const ports::WorkId& id) {
+  const auto found = row[0].as<std::string>();
+  if (found == id.checksum) return {};
+  return target_fail(ErrorCode::conflict,
+                     fmt::format("the target's cursor (diastole.backfill) of step {} of plan {} belongs to another "
+                                 "backfill (checksum {}, not {})",
+                                 id.step.str(), id.plan.str(), found, id.checksum));
+}
+
+// From the fields of kCourse, which begin the row.
+Course course_from(const pqxx::row& row) {
+  Course course;
+  course.pass = row[1].as<int>();
+  course.walk.by = *core::walk_by_from(row[2].as<std::string>());
+  const auto names = *texts_of(row[3]);
+  const auto types = *texts_of(row[4]);
+  for (std::size_t i = 0; i < names.size(); ++i) course.key.push_back({.name = names[i], .type = types[i]});
+  course.walk.key = names;
+  course.walk.strides = row[5].as<int>();
+  course.walk.workers = row[6].as<int>();
+  course.walk.because = *texts_of(row[7]);
+  course.table = row[8].as<std::string>("");
+  return course;
+}
+
+TargetResult<pqxx::row> locked_backfill(pqxx::work& work, const BackfillWork& backfill) {
+  const auto found = query(work,
+                           fmt::format("SELECT {}, b.rows, b.rows_changed, b.rows_total FROM diastole.backfill b "
+                                       "WHERE b.plan = $1 AND b.step = $2 FOR UPDATE",
+                                       kCourse),
+                           backfill.id.plan.str(), backfill.id.step.str(), backfill.backfill.table);
+  if (found.empty()) {
+    return target_fail(ErrorCode::not_found, fmt::format("the target has no cursor of backfill {}", backfill.id.step.str()));
   }
-  cursor.rows += window.rows;
-  // A window that is not full has reached the end. Going on until one is empty would chase an application that inserts
-  // at the end; rows that come later are the next pass's, if the verification finds any.
-  cursor.pass_done = window.rows < std::max(rows, 1);
-  query(transaction,
-        "UPDATE diastole.backfill SET cursor = " + moved +
-            ", rows = $3, rows_changed = $4, pass_done = $5, epoch = $6, updated_at = now() WHERE plan = $1 AND step = "
-            "$2",
-        work.id.plan.str(), work.id.step.str(), cursor.rows, cursor.rows_changed, cursor.pass_done,
-        work.id.epoch.value);
-  return cursor;
+  if (auto same = same_checksum(found[0], backfill.id); !same) return std::unexpected(std::move(same.error()));
+  return found[0];
+}
+
+TargetResult<BackfillState> state_of(pqxx::work& work, const BackfillWork& backfill) {
+  const auto row = locked_backfill(work, backfill);
+  if (!row) return std::unexpected(row.error());
+  const auto course = course_from(*row);
+  BackfillState state{.walk = course.walk,
+                      .pass = course.pass,
+                      .rows = row->at(kCourseFields).as<std::int64_t>(),
+                      .rows_changed = row->at(kCourseFields + 1).as<std::int64_t>(),
+                      .rows_total = row->at(kCourseFields + 2).as<std::int64_t>(),
+                      .open_parts = {}};
+  for (const auto& part : query(work,
+                                "SELECT part, done, rows + window_rows * stride / $3, rows_changed "
+                                "FROM diastole.backfill_part WHERE plan = $1 AND step = $2 ORDER BY part",
+                                backfill.id.plan.str(), backfill.id.step.str(), course.walk.strides)) {
+    if (!part[1].as<bool>()) state.open_parts.push_back(part[0].as<int>());
+    state.rows += part[2].as<std::int64_t>();
+    state.rows_changed += part[3].as<std::int64_t>();
+  }
+  return state;
+}
+
+void insert_parts(pqxx::work& work, const ports::WorkId& id, const std::vector<Part>& parts) {
+  for (const auto& part : parts) {
+    query(work,
+          fmt::format("INSERT INTO diastole.backfill_part (plan, step, part, relation, lower, upper, rows_total, epoch) "
+                      "VALUES ($1, $2, $3, $4, {}, {}, $5, $6)",
+                      text_array(work, part.lower), text_array(work, part.upper)),
+          id.plan.str(), id.step.str(), part.number, part.relation, part.rows_total, id.epoch.value);
+  }
+}
+
+std::int64_t rows_in(const std::vector<Part>& parts) {
+  std::int64_t rows = 0;
+  for (const auto& part : parts) rows += part.rows_total;
+  return rows;
+}
+
+// Key columns with the types that their values are compared as.
+std::vector<KeyColumn> typed(pqxx::work& work, const core::Backfill& backfill, const std::vector<std::string>& names) {
+  std::vector<KeyColumn> key;
+  for (const auto& name : names) {
+    const auto row = query(work,
+                           "SELECT quote_ident(attname), format_type(atttypid, atttypmod) FROM pg_attribute "
+                           "WHERE attrelid = to_regclass($1) AND attname = $2",
+                           backfill.table, name)[0];
+    key.push_back({.name = row[0].as<std::string>(), .type = row[1].as<std::string>()});
+  }
+  return key;
+}
+
+TargetResult<core::Walk> chosen(pqxx::work& work, int server_version, const core::Backfill& backfill) {
+  const auto named = query(work,
+                           "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+                           "WHERE c.oid = to_regclass($1)",
+                           backfill.table);
+  if (named.empty()) {
+    return target_fail(ErrorCode::invalid_argument, fmt::format("there is no table {}", backfill.table), "42P01");
+  }
+  const core::RelationName name{named[0][0].as<std::string>(), named[0][1].as<std::string>()};
+  core::CatalogRequest request;
+  request.relations = {name};
+  const auto catalog = CatalogReader(work, server_version).read(request);
+  auto walk = core::choose_walk(catalog, *catalog.relation(name), backfill);
+  if (!walk) return std::unexpected(target_error(walk.error()));
+  return *std::move(walk);
+}
+
+// The first time: the way, the parts, and what says that it is a way.
+TargetResult<void> begin(Unit& unit, const BackfillWork& work) {
+  auto walk = chosen(unit.work, unit.connection.server_version(), work.backfill);
+  if (!walk) return std::unexpected(std::move(walk.error()));
+  Course course{.walk = *std::move(walk), .key = {}, .pass = 1, .table = {}};
+  course.key = typed(unit.work, work.backfill, course.walk.key);
+  course.table = query(unit.work, "SELECT quote_ident(relname) FROM pg_class WHERE oid = to_regclass($1)",
+                       work.backfill.table)[0][0]
+                     .as<std::string>();
+  CourseSql sql(unit.work, work.backfill, course);
+  const auto parts = sql.parts();
+  if (!parts.empty()) {
+    if (auto found = sql.refuse_scans(parts.front(), kCountAtMost); !found) return found;
+  }
+  std::vector<std::string> names;
+  std::vector<std::string> types;
+  for (const auto& column : course.key) {
+    names.push_back(column.name);
+    types.push_back(column.type);
+  }
+  query(unit.work,
+        fmt::format("INSERT INTO diastole.backfill (plan, step, checksum, rows_total, epoch, walk_by, key_names, "
+                    "key_types, strides, workers, because) VALUES ($1, $2, $3, $4, $5, $6, {}, {}, $7, $8, {})",
+                    text_array(unit.work, names), text_array(unit.work, types),
+                    text_array(unit.work, course.walk.because)),
+        work.id.plan.str(), work.id.step.str(), work.id.checksum, rows_in(parts), work.id.epoch.value,
+        std::string(to_string(course.walk.by)), course.walk.strides, course.walk.workers);
+  insert_parts(unit.work, work.id, parts);
+  return {};
+}
+
+struct LockedPart {
+  Course course;
+  Part part;
+};
+
+TargetResult<LockedPart> locked_part(pqxx::work& work, const BackfillWork& backfill, int number) {
+  const auto found = query(work,
+                           fmt::format("SELECT {}, p.relation, p.lower, p.upper, p.rows_total, p.window_rows, p.done_to, "
+                                       "p.window_to, p.stride, p.stride_to, p.last_window, p.done "
+                                       "FROM diastole.backfill_part p JOIN diastole.backfill b USING (plan, step) "
+                                       "WHERE p.plan = $1 AND p.step = $2 AND p.part = $4 FOR UPDATE OF p",
+                                       kCourse),
+                           backfill.id.plan.str(), backfill.id.step.str(), backfill.backfill.table, number);
+  if (found.empty()) {
+    return target_fail(ErrorCode::conflict, fmt::format("the target has no cursor of part {} of backfill {}", number,
+                                                        backfill.id.step.str()));
+  }
+  const auto row = found[0];
+  if (auto same = same_checksum(row, backfill.id); !same) return std::unexpected(std::move(same.error()));
+  LockedPart locked{.course = course_from(row), .part = {}};
+  const auto at = [&](int offset) { return row[kCourseFields + offset]; };
+  locked.part = {.number = number,
+                 .relation = at(0).as<std::string>(),
+                 .lower = texts_of(at(1)),
+                 .upper = texts_of(at(2)),
+                 .rows_total = at(3).as<std::int64_t>(),
+                 .window_rows = at(4).as<std::int64_t>(),
+                 .cursor = {.done_to = texts_of(at(5)),
+                            .window_to = texts_of(at(6)),
+                            .stride = at(7).as<int>(),
+                            .stride_to = texts_of(at(8)),
+                            .last_window = at(9).as<bool>(),
+                            .done = at(10).as<bool>()}};
+  return locked;
+}
+
+// Deferred constraints speak up now, while their complaint still has its SQLSTATE and its statement.
+void move_part(pqxx::work& work, const ports::WorkId& id, const Part& part, const BackfillBatch& added, bool closed) {
+  const auto& cursor = part.cursor;
+  work.exec(fmt::format(
+      "SET CONSTRAINTS ALL IMMEDIATE; UPDATE diastole.backfill_part SET done_to = {}, window_to = {}, window_rows = {}, "
+      "stride = {}, stride_to = {}, last_window = {}, done = {}, rows = rows + {}, rows_changed = rows_changed + {}, "
+      "epoch = {}, updated_at = now() WHERE plan = {} AND step = {} AND part = {}",
+      text_array(work, cursor.done_to), text_array(work, cursor.window_to), closed ? 0 : part.window_rows, cursor.stride,
+      text_array(work, cursor.stride_to), cursor.last_window, cursor.done, closed ? part.window_rows : 0,
+      added.rows_changed, id.epoch.value, work.quote(id.plan.str()), work.quote(id.step.str()), part.number));
+}
+
+// One batch inside its transaction.
+TargetResult<BackfillBatch> advance(Unit& unit, const BackfillWork& work, int number, int rows) {
+  auto locked = locked_part(unit.work, work, number);
+  if (!locked) return std::unexpected(locked.error());
+  auto& part = locked->part;
+  if (part.cursor.done) return BackfillBatch{.rows = 0, .rows_changed = 0, .part_done = true};
+  CourseSql sql(unit.work, work.backfill, locked->course);
+  const int strides = locked->course.walk.strides;
+  const auto visited = [&] { return part.window_rows * part.cursor.stride / strides; };
+  BackfillBatch batch;
+  if (!part.cursor.window_to) sql.open_window(part, rows);
+  bool closed = false;
+  if (part.cursor.window_to) {
+    const auto to = sql.batch_to(part, rows);
+    const auto update = sql.update(part, to);
+    unit.at = {.statement = 1, .sql = update};
+    batch.rows_changed = static_cast<std::int64_t>(unit.work.exec(update).affected_rows());
+    const auto before = visited();
+    part.cursor = core::moved(std::move(part.cursor), to, strides);
+    closed = !part.cursor.window_to;
+    batch.rows = (closed ? part.window_rows : visited()) - before;
+  }
+  move_part(unit.work, work.id, part, batch, closed);
+  unit.at = {};
+  batch.part_done = part.cursor.done;
+  return batch;
 }
 
 }  // namespace
 
-TargetResult<BackfillCursor> PgTarget::backfill_begin(const BackfillWork& work) {
-  BackfillCursor cursor;
+TargetResult<BackfillState> PgTarget::backfill_begin(const BackfillWork& work) {
+  BackfillState state;
   auto committed = transact(spec_of(work), {}, [&](Unit& unit) -> TargetResult<void> {
     if (const auto row = ledger_row(unit.work, work.id); !row) return std::unexpected(row.error());
-    if (const auto key = usable_key(unit.work, work.backfill); !key) return std::unexpected(key.error());
-    const auto total = estimated_rows(unit.work, work.backfill.table);
-    if (!total) return std::unexpected(total.error());
-    query(unit.work,
-          "INSERT INTO diastole.backfill (plan, step, checksum, rows_total, epoch) VALUES ($1, $2, $3, $4, $5) "
-          "ON CONFLICT (plan, step) DO NOTHING",
-          work.id.plan.str(), work.id.step.str(), work.id.checksum, *total, work.id.epoch.value);
-    const auto row = locked_cursor(unit.work, work.id);
-    if (!row) return std::unexpected(row.error());
-    cursor = cursor_from(*row);
+    const auto known = query(unit.work, "SELECT FROM diastole.backfill WHERE plan = $1 AND step = $2",
+                             work.id.plan.str(), work.id.step.str());
+    if (known.empty()) {
+      if (auto begun = begin(unit, work); !begun) return begun;
+    }
+    auto found = state_of(unit.work, work);
+    if (!found) return std::unexpected(std::move(found.error()));
+    state = *std::move(found);
     return {};
   });
   if (!committed) return std::unexpected(std::move(committed.error()));
-  return cursor;
+  return state;
 }
 
-TargetResult<BackfillCursor> PgTarget::backfill_batch(const BackfillWork& work, int rows, std::stop_token stop) {
-  BackfillCursor cursor;
-  auto committed = transact(spec_of(work), stop, [&](Unit& unit) -> TargetResult<void> {
-    // Cursor and rows are lost together or not at all, and backfill_finish waits for the disk.
-    unit.work.exec("SET LOCAL synchronous_commit = off");
-    auto advanced = advance(unit, work, rows);
+TargetResult<BackfillBatch> PgTarget::backfill_batch(const BackfillWork& work, int part, int rows,
+                                                     std::stop_token stop) {
+  BackfillBatch batch;
+  auto spec = spec_of(work);
+  // Cursor and rows are lost together or not at all, and backfill_finish waits for the disk.
+  spec.lossy = true;
+  auto committed = transact(spec, stop, [&](Unit& unit) -> TargetResult<void> {
+    auto advanced = advance(unit, work, part, std::max(rows, 1));
     if (!advanced) return std::unexpected(std::move(advanced.error()));
-    cursor = *advanced;
+    batch = *advanced;
     return {};
   });
   if (!committed) return std::unexpected(std::move(committed.error()));
-  return cursor;
+  return batch;
 }
 
-TargetResult<BackfillCursor> PgTarget::backfill_again(const BackfillWork& work) {
-  BackfillCursor cursor;
+TargetResult<BackfillState> PgTarget::backfill_again(const BackfillWork& work) {
+  BackfillState state;
   auto committed = transact(spec_of(work), {}, [&](Unit& unit) -> TargetResult<void> {
-    const auto row = locked_cursor(unit.work, work.id);
-    if (!row) return std::unexpected(row.error());
-    cursor = cursor_from(*row);
+    auto found = state_of(unit.work, work);
+    if (!found) return std::unexpected(std::move(found.error()));
+    state = *std::move(found);
     // An answer that was lost must not cost a pass: asked again, the new pass has not ended yet.
-    if (!cursor.pass_done) return {};
-    ++cursor.pass;
-    cursor.pass_done = false;
+    if (!state.open_parts.empty()) return {};
+    const auto row = locked_backfill(unit.work, work);
+    if (!row) return std::unexpected(row.error());
+    auto course = course_from(*row);
+    // Few rows are left, and no window has many: strides would only read the table several times.
+    course.walk.strides = 1;
+    const auto parts = CourseSql(unit.work, work.backfill, course).parts();
     query(unit.work,
-          "UPDATE diastole.backfill SET pass = $3, pass_done = false, cursor = NULL, epoch = $4, updated_at = now() "
-          "WHERE plan = $1 AND step = $2",
-          work.id.plan.str(), work.id.step.str(), cursor.pass, work.id.epoch.value);
+          "UPDATE diastole.backfill SET pass = pass + 1, strides = 1, rows = $3, rows_changed = $4, epoch = $5, "
+          "updated_at = now() WHERE plan = $1 AND step = $2",
+          work.id.plan.str(), work.id.step.str(), state.rows, state.rows_changed, work.id.epoch.value);
+    query(unit.work, "DELETE FROM diastole.backfill_part WHERE plan = $1 AND step = $2", work.id.plan.str(),
+          work.id.step.str());
+    insert_parts(unit.work, work.id, parts);
+    found = state_of(unit.work, work);
+    if (!found) return std::unexpected(std::move(found.error()));
+    state = *std::move(found);
     return {};
   });
   if (!committed) return std::unexpected(std::move(committed.error()));
-  return cursor;
+  return state;
 }
 
 TargetResult<std::int64_t> PgTarget::backfill_remaining(const BackfillWork& work, std::stop_token stop) {
@@ -285,18 +356,13 @@ TargetResult<void> PgTarget::backfill_finish(const BackfillWork& work) {
     const auto done = ledger_row(unit.work, work.id);
     if (!done) return std::unexpected(done.error());
     if (*done) return {};
-    const auto cursor = locked_cursor(unit.work, work.id);
-    if (!cursor) return std::unexpected(cursor.error());
-    if (!cursor_from(*cursor).pass_done) {
+    const auto state = state_of(unit.work, work);
+    if (!state) return std::unexpected(state.error());
+    if (!state->open_parts.empty()) {
       return target_fail(ErrorCode::conflict,
                          fmt::format("backfill {} has not reached the end of its table", work.id.step.str()));
     }
-    query(unit.work,
-          "INSERT INTO diastole.ledger (plan, step, direction, checksum, epoch, state, backend_pid, started_at, "
-          "finished_at, rows) "
-          "VALUES ($1, $2, $3, $4, $5, 'done', pg_backend_pid(), now(), clock_timestamp(), $6)",
-          work.id.plan.str(), work.id.step.str(), direction_text(work.id.direction), work.id.checksum,
-          work.id.epoch.value, cursor_from(*cursor).rows_changed);
+    finish_in_ledger(unit.work, work.id, state->rows_changed);
     return {};
   });
 }

@@ -11,7 +11,7 @@
 namespace diastole {
 namespace {
 
-using ports::BackfillCursor;
+using ports::BackfillState;
 using ports::BackfillWork;
 using test::OpenTransaction;
 using ::testing::HasSubstr;
@@ -29,13 +29,17 @@ class BackfillTest : public test::TargetTest {
   }
 
   // To the end of the pass, in batches of `rows`.
-  BackfillCursor run_pass(const BackfillWork& work, int rows) {
-    auto cursor = expect_ok(target_->backfill_begin(work));
-    for (int batch = 0; !cursor.pass_done && batch < 10'000 && !HasFailure(); ++batch) {
-      cursor = expect_ok(target_->backfill_batch(work, rows, {}));
+  BackfillState run_pass(const BackfillWork& work, int rows) {
+    auto state = expect_ok(target_->backfill_begin(work));
+    for (const int part : state.open_parts) {
+      bool done = false;
+      for (int batch = 0; !done && batch < 10'000 && !HasFailure(); ++batch)
+        done = expect_ok(target_->backfill_batch(work, part, rows, {})).part_done;
+      EXPECT_TRUE(done);
     }
-    EXPECT_TRUE(cursor.pass_done);
-    return cursor;
+    state = expect_ok(target_->backfill_begin(work));
+    EXPECT_THAT(state.open_parts, ::testing::IsEmpty());
+    return state;
   }
 
   void make_users(int rows) {
@@ -110,9 +114,9 @@ TEST_F(BackfillTest, CountsAreOfVisitedAndOfChangedRows) {
   auto work = backfill("users", "name || ' -- ' -- a comment", "display_name IS NULL -- another");
   auto cursor = expect_ok(target_->backfill_begin(work));
   EXPECT_EQ(cursor.rows_total, 100);
-  cursor = expect_ok(target_->backfill_batch(work, 30, {}));
-  EXPECT_EQ(cursor.rows, 30);
-  EXPECT_EQ(cursor.rows_changed, 0);
+  const auto batch = expect_ok(target_->backfill_batch(work, 1, 30, {}));
+  EXPECT_EQ(batch.rows, 30);
+  EXPECT_EQ(batch.rows_changed, 0);
   EXPECT_EQ(expect_ok(target_->settle(work.id, true)), core::Applied::partial);
   cursor = run_pass(work, 30);
   EXPECT_EQ(cursor.rows, 100);
@@ -133,7 +137,7 @@ TEST_F(BackfillTest, RowsInsertedAheadAreReachedAndThoseBehindByTheNextPass) {
   make_users(100);
   const auto work = backfill("users", "name", "display_name IS NULL");
   expect_ok(target_->backfill_begin(work));
-  expect_ok(target_->backfill_batch(work, 50, {}));
+  expect_ok(target_->backfill_batch(work, 1, 50, {}));
   run("INSERT INTO users VALUES (0, 'behind', NULL); INSERT INTO users SELECT n, 'ahead' FROM generate_series(101, "
       "200) n");
   EXPECT_EQ(run_pass(work, 50).rows, 200);
@@ -143,7 +147,7 @@ TEST_F(BackfillTest, RowsInsertedAheadAreReachedAndThoseBehindByTheNextPass) {
 
   auto cursor = expect_ok(target_->backfill_again(work));
   EXPECT_EQ(cursor.pass, 2);
-  EXPECT_FALSE(cursor.pass_done);
+  EXPECT_THAT(cursor.open_parts, ::testing::ElementsAre(1));
   EXPECT_EQ(expect_ok(target_->backfill_again(work)).pass, 2);  // asked again after a lost answer
   cursor = run_pass(work, 50);
   EXPECT_EQ(cursor.rows, 200 + 201);
@@ -160,10 +164,10 @@ TEST_F(BackfillTest, KilledBackendsCostNoRowAndRepeatNone) {
   auto passing = std::async(std::launch::async, [&] {
     int broken = 0;
     for (int batch = 0; batch < 5'000; ++batch) {
-      const auto cursor = target_->backfill_batch(work, 20, {});
+      const auto cursor = target_->backfill_batch(work, 1, 20, {});
       if (!cursor) {
         ++broken;
-      } else if (cursor->pass_done) {
+      } else if (cursor->part_done) {
         break;
       }
     }
@@ -182,7 +186,7 @@ TEST_F(BackfillTest, KilledBackendsCostNoRowAndRepeatNone) {
   EXPECT_GT(passing.get(), 0);
   EXPECT_GT(kills, 0);
   EXPECT_EQ(count("SELECT count(*) FROM users WHERE updates = 1 AND display_name = name"), 3'000);
-  EXPECT_EQ(count("SELECT rows_changed FROM diastole.backfill"), 3'000);
+  EXPECT_EQ(count("SELECT sum(rows_changed) FROM diastole.backfill_part"), 3'000);
 }
 
 TEST_F(BackfillTest, ALockedRowTimesOutAndNamesItsHolder) {
@@ -191,10 +195,10 @@ TEST_F(BackfillTest, ALockedRowTimesOutAndNamesItsHolder) {
   expect_ok(target_->backfill_begin(work));
   {
     const OpenTransaction holder(dsn_, "SELECT * FROM users WHERE id = 5 FOR UPDATE");
-    const auto error = expect_error(target_->backfill_batch(work, 10, {}), ErrorCode::lock_timeout);
+    const auto error = expect_error(target_->backfill_batch(work, 1, 10, {}), ErrorCode::lock_timeout);
     ASSERT_EQ(error.failure.blockers.size(), 1U);
     EXPECT_EQ(error.failure.blockers[0].pid, holder.pid());
-    EXPECT_EQ(count("SELECT rows FROM diastole.backfill"), 0);
+    EXPECT_EQ(count("SELECT sum(rows) FROM diastole.backfill_part"), 0);
   }
   EXPECT_EQ(run_pass(work, 10).rows_changed, 10);
 }
@@ -204,11 +208,11 @@ TEST_F(BackfillTest, AStopRollsTheBatchBack) {
   const auto work = backfill("users", "pg_sleep(60)::text");
   expect_ok(target_->backfill_begin(work));
   std::stop_source stop;
-  auto batch = std::async(std::launch::async, [&] { return target_->backfill_batch(work, 10, stop.get_token()); });
+  auto batch = std::async(std::launch::async, [&] { return target_->backfill_batch(work, 1, 10, stop.get_token()); });
   await_session("PgSleep");
   stop.request_stop();
   expect_error(batch.get(), ErrorCode::interrupted);
-  EXPECT_EQ(count("SELECT rows FROM diastole.backfill"), 0);
+  EXPECT_EQ(count("SELECT sum(rows) FROM diastole.backfill_part"), 0);
   EXPECT_EQ(expect_ok(target_->settle(work.id, true)), core::Applied::none);
 }
 
@@ -216,7 +220,7 @@ TEST_F(BackfillTest, AFailingExpressionSaysWhy) {
   make_users(10);
   const auto work = backfill("users", "(1 / (id - 7))::text");
   expect_ok(target_->backfill_begin(work));
-  const auto error = expect_error(target_->backfill_batch(work, 10, {}), ErrorCode::invalid_argument);
+  const auto error = expect_error(target_->backfill_batch(work, 1, 10, {}), ErrorCode::invalid_argument);
   EXPECT_EQ(error.failure.sqlstate, "22012");
   EXPECT_EQ(error.failure.message, "division by zero");
 }
@@ -240,7 +244,7 @@ TEST_F(BackfillTest, AStaleEpochMovesNothing) {
   const auto work = backfill("users");
   expect_ok(target_->backfill_begin(work));
   expect_ok(another_target()->prepare(Epoch{2}));
-  expect_error(target_->backfill_batch(work, 10, {}), ErrorCode::fenced);
+  expect_error(target_->backfill_batch(work, 1, 10, {}), ErrorCode::fenced);
   expect_error(target_->backfill_finish(work), ErrorCode::fenced);
   EXPECT_EQ(count("SELECT count(display_name) FROM users"), 0);
 }
@@ -275,7 +279,7 @@ TEST_F(BackfillTest, ACursorOfAnotherBackfillIsAConflict) {
   expect_ok(target_->backfill_begin(work));
   work.id.checksum = "another";
   expect_error(target_->backfill_begin(work), ErrorCode::conflict);
-  expect_error(target_->backfill_batch(work, 10, {}), ErrorCode::conflict);
+  expect_error(target_->backfill_batch(work, 1, 10, {}), ErrorCode::conflict);
 }
 
 }  // namespace

@@ -87,24 +87,29 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
   Answer<ports::WorkDone> execute_concurrently(const ports::StatementWork& work, std::stop_token stop) override {
     return run(work, std::move(stop));
   }
-  Answer<ports::BackfillCursor> backfill_begin(const ports::BackfillWork& work) override {
-    return on_cursor("begin", work, {}, [&] { cursor_.rows_total = rows_; });
-  }
-  Answer<ports::BackfillCursor> backfill_batch(const ports::BackfillWork& work, int rows,
-                                               std::stop_token stop) override {
-    return on_cursor("batch", work, std::move(stop), [&] {
-      const auto left = rows_ * cursor_.pass - cursor_.rows;
-      const auto moved = std::min<std::int64_t>(rows, left);
-      cursor_.rows += moved;
-      cursor_.rows_changed += moved;
-      cursor_.pass_done = moved == left;
-      ledger_[key(work.id)] = core::Applied::partial;
+  Answer<ports::BackfillState> backfill_begin(const ports::BackfillWork& work) override {
+    return call<ports::BackfillState>("begin " + work.id.step.str(), &work.id, {}, [&]() -> Answer<ports::BackfillState> {
+      state_.rows_total = rows_;
+      return shown_state();
     });
   }
-  Answer<ports::BackfillCursor> backfill_again(const ports::BackfillWork& work) override {
-    return on_cursor("again", work, {}, [&] {
-      ++cursor_.pass;
-      cursor_.pass_done = false;
+  Answer<ports::BackfillBatch> backfill_batch(const ports::BackfillWork& work, int, int rows,
+                                              std::stop_token stop) override {
+    return call<ports::BackfillBatch>("batch " + work.id.step.str(), &work.id, std::move(stop),
+                                      [&]() -> Answer<ports::BackfillBatch> {
+                                        const auto moved = std::min<std::int64_t>(rows, left());
+                                        state_.rows += moved;
+                                        state_.rows_changed += moved;
+                                        pass_done_ = left() == 0;
+                                        ledger_[key(work.id)] = core::Applied::partial;
+                                        return ports::BackfillBatch{moved, moved, pass_done_};
+                                      });
+  }
+  Answer<ports::BackfillState> backfill_again(const ports::BackfillWork& work) override {
+    return call<ports::BackfillState>("again " + work.id.step.str(), &work.id, {}, [&]() -> Answer<ports::BackfillState> {
+      ++state_.pass;
+      pass_done_ = false;
+      return shown_state();
     });
   }
   Answer<std::int64_t> backfill_remaining(const ports::BackfillWork& work, std::stop_token stop) override {
@@ -147,14 +152,11 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
       return ports::WorkDone{3, Milliseconds{5}, false};
     });
   }
-  template <typename Change>
-  Answer<ports::BackfillCursor> on_cursor(const std::string& what, const ports::BackfillWork& work,
-                                          std::stop_token stop, Change change) {
-    return call<ports::BackfillCursor>(what + " " + work.id.step.str(), &work.id, std::move(stop),
-                                       [&]() -> Answer<ports::BackfillCursor> {
-                                         change();
-                                         return cursor_;
-                                       });
+  [[nodiscard]] std::int64_t left() const { return rows_ * state_.pass - state_.rows; }
+  [[nodiscard]] ports::BackfillState shown_state() const {
+    auto state = state_;
+    if (!pass_done_) state.open_parts = {1};
+    return state;
   }
 
   std::vector<core::Reason> preflight_;
@@ -162,7 +164,8 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
   core::CatalogSnapshot catalog_;
   core::CatalogRequest last_catalog_request_;
   std::map<std::string, core::Applied> ledger_;
-  ports::BackfillCursor cursor_;
+  ports::BackfillState state_;
+  bool pass_done_ = false;
   std::int64_t rows_ = 2500;
   std::deque<std::int64_t> remaining_;
   std::vector<std::string> done_;

@@ -52,6 +52,7 @@ struct CatalogIndex {
   bool partial = false;
   bool exclusion = false;
   bool clustered = false;  // CLUSTER without USING takes this one
+  bool ordered = false;    // ORDER BY its columns reads it: a btree in their own collations, all ascending
   std::int64_t bytes = 0;
 };
 
@@ -92,6 +93,8 @@ struct CatalogRelation {
   bool owned = true;                   // by a role that ours is a member of
   std::int64_t rows = -1;              // the planner's estimate; -1: never analysed
   std::int64_t bytes = 0;              // heap and TOAST
+  std::int64_t pages = 0;              // of the heap
+  int fillfactor = 100;                // of the heap
   std::int64_t index_bytes = 0;        // all indexes
   std::vector<CatalogColumn> columns;  // in order, without dropped ones
   std::vector<CatalogConstraint> constraints;

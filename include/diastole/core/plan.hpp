@@ -14,6 +14,7 @@
 #include "diastole/base/result.hpp"
 #include "diastole/base/time.hpp"
 #include "diastole/core/version.hpp"
+#include "diastole/core/walk.hpp"
 
 namespace diastole::core {
 
@@ -142,7 +143,7 @@ struct Statement {
   friend bool operator==(const Statement&, const Statement&) = default;
 };
 
-// A backfill sets columns of every row that `where` selects, in batches over the primary key.
+// A backfill sets columns of every row that `where` selects, in batches.
 struct Backfill {
   std::string table;                                     // as an SQL identifier
   std::vector<std::pair<std::string, std::string>> set;  // column (unquoted name) and SQL expression over the row
@@ -150,6 +151,10 @@ struct Backfill {
   std::vector<FleetRequirement> needs;                   // runs only while these hold
   std::string verify;                                    // "zero_rows", or a query that must return no row; empty: none
   std::optional<int> batch_rows;                         // the size to begin with
+  std::optional<WalkBy> walk_by;                         // wishes; the rest is chosen from the catalog
+  std::optional<int> strides;
+  int workers = 1;
+  std::optional<Walk> walk;  // from the analysis, where it had the catalog; what runs is chosen when it begins
 
   friend bool operator==(const Backfill&, const Backfill&) = default;
 };

@@ -64,13 +64,21 @@ struct BackfillWork {
   Milliseconds statement_timeout{};
 };
 
-// The durable cursor's row.
-struct BackfillCursor {
+// Where a backfill stands, as the target's own tables say.
+struct BackfillState {
+  core::Walk walk;
   int pass = 1;
-  std::int64_t rows = 0;  // visited, over all passes
+  std::int64_t rows = 0;  // visited, over all passes; by blocks an estimate
   std::int64_t rows_changed = 0;
   std::int64_t rows_total = 0;  // estimate of the table's rows
-  bool pass_done = false;       // this pass has reached the end of the table
+  std::vector<int> open_parts;  // of this pass; none: it has reached the end
+};
+
+// What a batch has added to that.
+struct BackfillBatch {
+  std::int64_t rows = 0;
+  std::int64_t rows_changed = 0;
+  bool part_done = false;
 };
 
 struct PreflightRequest {
@@ -109,13 +117,14 @@ class Target {
   [[nodiscard]] virtual TargetResult<WorkDone> execute_concurrently(const StatementWork& work,
                                                                     std::stop_token stop) = 0;
 
-  // Reads or makes the cursor.
-  [[nodiscard]] virtual TargetResult<BackfillCursor> backfill_begin(const BackfillWork& work) = 0;
-  // One batch: rows updated and cursor moved in one transaction, under the fence.
-  [[nodiscard]] virtual TargetResult<BackfillCursor> backfill_batch(const BackfillWork& work, int rows,
-                                                                    std::stop_token stop) = 0;
-  // Puts the cursor back to the beginning for another pass.
-  [[nodiscard]] virtual TargetResult<BackfillCursor> backfill_again(const BackfillWork& work) = 0;
+  // Reads where the backfill stands; the first time chooses its way and begins.
+  [[nodiscard]] virtual TargetResult<BackfillState> backfill_begin(const BackfillWork& work) = 0;
+  // One batch of about `rows` rows: they are updated and the part's cursor moved in one transaction, under the fence.
+  // Nothing where the part is done. Different parts may be worked on at once.
+  [[nodiscard]] virtual TargetResult<BackfillBatch> backfill_batch(const BackfillWork& work, int part, int rows,
+                                                                   std::stop_token stop) = 0;
+  // Begins another pass, where the present one has reached the end.
+  [[nodiscard]] virtual TargetResult<BackfillState> backfill_again(const BackfillWork& work) = 0;
   // How many rows the plan's verification still finds (for a query: rows it returns, counted up to 1,000).
   [[nodiscard]] virtual TargetResult<std::int64_t> backfill_remaining(const BackfillWork& work,
                                                                       std::stop_token stop) = 0;

@@ -1,0 +1,214 @@
+#include "diastole/core/walk.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <utility>
+
+#include "diastole/core/catalog.hpp"
+#include "diastole/core/plan.hpp"
+#include "names.hpp"
+
+namespace diastole::core {
+namespace {
+
+constexpr Names<WalkBy, 2> kWalkBy{{{WalkBy::blocks, "blocks"}, {WalkBy::key, "key"}}};
+
+constexpr int kTidRangeScans = 140000;  // the first version that reads a range of ctid without a scan of the table
+constexpr int kStrides = 8;             // measured: the fewest writes are saved below it, the most reads cost above it
+constexpr int kRoomForAll = 50;         // a fillfactor at which each page has room for a second version of its rows
+
+bool sets(const Backfill& backfill, const std::string& column) {
+  return std::ranges::any_of(backfill.set, [&](const auto& entry) { return entry.first == column; });
+}
+
+bool sets_any(const Backfill& backfill, const std::vector<std::string>& columns) {
+  return std::ranges::any_of(columns, [&](const auto& column) { return sets(backfill, column); });
+}
+
+void add_descendants(const CatalogSnapshot& catalog, const CatalogRelation& table,
+                     std::vector<const CatalogRelation*>& found) {
+  if (table.kind != RelationKind::partitioned_table && std::ranges::find(found, &table) == found.end())
+    found.push_back(&table);
+  for (const auto& name : table.children) {
+    if (const auto* child = catalog.relation(name); child != nullptr) add_descendants(catalog, *child, found);
+  }
+}
+
+bool not_null(const CatalogRelation& table, const std::string& name) {
+  const auto* column = table.column(name);
+  return column != nullptr && column->not_null;
+}
+
+// Whether each row has a place of its own in this index, and keeps it.
+bool leads(const CatalogRelation& table, const CatalogIndex& index, const Backfill& backfill) {
+  return index.unique && index.valid && !index.partial && index.ordered && !sets_any(backfill, index.columns) &&
+         std::ranges::all_of(index.columns, [&](const auto& name) { return not_null(table, name); });
+}
+
+// The primary key, else the narrowest. Null where there is none.
+const CatalogIndex* path_of(const CatalogRelation& table, const Backfill& backfill) {
+  const CatalogIndex* best = nullptr;
+  for (const auto& index : table.indexes) {
+    if (!leads(table, index, backfill)) continue;
+    const auto rank = [](const CatalogIndex& i) { return std::pair(!i.primary, i.columns.size()); };
+    if (best == nullptr || rank(index) < rank(*best)) best = &index;
+  }
+  return best;
+}
+
+// Rows keep the order of such a key roughly as they were inserted, so that neighbours by key share pages.
+bool in_order_of_insertion(const CatalogRelation& table, const std::string& column) {
+  const auto type = table.column(column)->base_type;
+  return type == "smallint" || type == "integer" || type == "bigint" || type == "date" ||
+         type.starts_with("timestamp");
+}
+
+std::unexpected<Error> no_way(std::string message) {
+  return fail(ErrorCode::invalid_argument, std::move(message));
+}
+
+// The index that makes every update of a row write to all indexes; null where updates can be HOT.
+const CatalogIndex* against_hot(const std::vector<const CatalogRelation*>& relations, const Backfill& backfill) {
+  for (const auto* relation : relations) {
+    for (const auto& index : relation->indexes) {
+      if (sets_any(backfill, index.columns) || sets_any(backfill, index.uses)) return &index;
+    }
+  }
+  return nullptr;
+}
+
+struct Strides {
+  int count = 1;
+  std::string because;
+};
+
+Strides strides_for(const std::vector<const CatalogRelation*>& relations, const Backfill& backfill) {
+  if (const auto* index = against_hot(relations, backfill)) {
+    return {.count = 1,
+            .because = fmt::format("one pass over each window: index {} holds a column that is set, so no update can "
+                                   "be HOT; an index created after the backfill would not be in its way",
+                                   index->name)};
+  }
+  const auto widest = std::ranges::max_element(relations, {}, [](const auto* r) { return r->fillfactor; });
+  if (widest != relations.end() && (*widest)->fillfactor <= kRoomForAll) {
+    return {.count = 1,
+            .because = fmt::format("one pass over each window: at fillfactor {} a page has room for new versions of all "
+                                   "its rows",
+                                   (*widest)->fillfactor)};
+  }
+  std::int64_t rows = 0;
+  std::int64_t pages = 0;
+  for (const auto* relation : relations) {
+    rows += std::max<std::int64_t>(relation->rows, 0);
+    pages += relation->pages;
+  }
+  const std::int64_t in_a_page = pages == 0 || rows == 0 ? kStrides : std::max<std::int64_t>(rows / pages, 1);
+  const int count =
+      static_cast<int>(std::bit_floor(static_cast<std::uint64_t>(std::min<std::int64_t>(in_a_page, kStrides))));
+  if (count == 1) return {.count = 1, .because = "one pass over each window: a page holds hardly more than a row"};
+  return {.count = count,
+          .because = fmt::format("{} strides over each window, so that each finds room in the pages that the one before "
+                                 "has left (HOT updates: no index is written, the table hardly grows)",
+                                 count)};
+}
+
+}  // namespace
+
+std::string_view to_string(WalkBy by) {
+  return name_of(kWalkBy, by);
+}
+
+std::optional<WalkBy> walk_by_from(std::string_view text) {
+  return value_of(kWalkBy, text);
+}
+
+std::vector<const CatalogRelation*> relations_with_rows(const CatalogSnapshot& catalog, const CatalogRelation& table) {
+  std::vector<const CatalogRelation*> found;
+  add_descendants(catalog, table, found);
+  return found;
+}
+
+Result<Walk> choose_walk(const CatalogSnapshot& catalog, const CatalogRelation& table, const Backfill& backfill) {
+  const auto relations = relations_with_rows(catalog, table);
+  for (const auto* relation : relations) {
+    if (relation->kind == RelationKind::table) continue;
+    return no_way(fmt::format("{} is a {}: a backfill walks along tables of this database only", relation->name.name,
+                              to_string(relation->kind)));
+  }
+  const auto* path = path_of(table, backfill);
+  // Only where `where` must be false of every row at the end is a row that was changed never changed again.
+  const bool once = backfill.verify == "zero_rows";
+  const bool ranges = catalog.server_version >= kTidRangeScans;
+
+  Walk walk;
+  walk.workers = backfill.workers;
+  if (backfill.walk_by == WalkBy::blocks && !once)
+    return no_way("walk: blocks needs `where` and verify: zero_rows: a row that moves meanwhile may be met twice");
+  if (backfill.walk_by == WalkBy::blocks && !ranges)
+    return no_way("walk: blocks needs PostgreSQL 14: older servers cannot read a range of blocks");
+  if (backfill.walk_by == WalkBy::key && path == nullptr)
+    return no_way(fmt::format("walk: key needs a unique index over NOT NULL columns of {} none of which is set",
+                              table.name.name));
+  walk.by = backfill.walk_by.value_or(once && ranges ? WalkBy::blocks : WalkBy::key);
+  if (walk.by == WalkBy::blocks) {
+    walk.because.push_back(backfill.walk_by ? "by blocks, as the plan wishes"
+                                            : "by blocks of the table: the quickest order, and `where` with verify: "
+                                              "zero_rows sees to it that each row is changed once");
+  } else if (path == nullptr) {
+    return no_way(fmt::format(
+        "table {} has no way along which each row is met once: give it a primary key (CREATE UNIQUE INDEX CONCURRENTLY, "
+        "then ALTER TABLE ... ADD PRIMARY KEY USING INDEX){}, or update it in a step of statements",
+        table.name.name, ranges ? ", or the backfill a `where` that is false once a row is done, and verify: zero_rows" : ""));
+  } else {
+    walk.key = path->columns;
+    walk.because.push_back(fmt::format(
+        "by {} {}{}", path->primary ? "primary key" : "unique key", path->name,
+        backfill.walk_by ? ", as the plan wishes"
+        : once           ? ": this server cannot read a range of blocks"
+                         : ": without verify: zero_rows only a key shows that each row is changed once"));
+  }
+
+  auto strides = strides_for(relations, backfill);
+  if (backfill.strides) {
+    strides = {.count = *backfill.strides, .because = "strides as the plan wishes"};
+  } else if (walk.by == WalkBy::key && strides.count > 1 && !in_order_of_insertion(table, walk.key.front())) {
+    strides = {.count = 1,
+               .because = "one pass over each window: neighbours by this key lie in pages far apart already"};
+  }
+  walk.strides = strides.count;
+  walk.because.push_back(std::move(strides.because));
+  if (walk.workers > 1) walk.because.push_back(fmt::format("{} workers, as the plan wishes", walk.workers));
+  return walk;
+}
+
+PartCursor opened(PartCursor cursor, Place window_to, bool last) {
+  assert(!cursor.window_to && !cursor.done);
+  cursor.window_to = std::move(window_to);
+  cursor.last_window = last;
+  return cursor;
+}
+
+PartCursor ended(PartCursor cursor) {
+  assert(!cursor.window_to);
+  cursor.done = true;
+  return cursor;
+}
+
+PartCursor moved(PartCursor cursor, const Place& to, int strides) {
+  assert(cursor.window_to && !cursor.done);
+  if (to != *cursor.window_to) {
+    cursor.stride_to = to;
+    return cursor;
+  }
+  cursor.stride_to.reset();
+  if (++cursor.stride < strides) return cursor;
+  cursor.stride = 0;
+  cursor.done_to = std::exchange(cursor.window_to, std::nullopt);
+  cursor.done = cursor.last_window;
+  return cursor;
+}
+
+}  // namespace diastole::core

@@ -1,0 +1,244 @@
+#include "backfill_course.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "connection.hpp"
+#include "diastole/codec/plan_codec.hpp"
+#include "sql_error.hpp"
+
+namespace diastole::postgres {
+namespace {
+
+using core::Place;
+using core::WalkBy;
+using ports::TargetResult;
+
+constexpr std::int64_t kRowsInAPage = 50;       // until a table was analysed
+constexpr std::int64_t kSampledRows = 100'000;  // for the bounds of workers' ranges
+
+// "a, b", each between prefix and suffix.
+std::string joined(const std::vector<KeyColumn>& key, std::string_view prefix = "", std::string_view suffix = "") {
+  std::string list;
+  for (const auto& column : key) list += fmt::format("{}{}{}{}", list.empty() ? "" : ", ", prefix, column.name, suffix);
+  return list;
+}
+
+std::int64_t block(const std::optional<Place>& place) {
+  return place ? std::stoll(place->front()) : 0;
+}
+
+Place at_block(std::int64_t number) {
+  return {std::to_string(number)};
+}
+
+// `count` fields from `first` on.
+Place texts(const pqxx::row& row, pqxx::row::size_type first, std::size_t count) {
+  Place fields;
+  while (fields.size() < count) fields.push_back(row.at(first++).as<std::string>());
+  return fields;
+}
+
+bool integer(const std::string& type) {
+  return type == "smallint" || type == "integer" || type == "bigint";
+}
+
+nlohmann::json explain(pqxx::transaction_base& work, const std::string& statement) {
+  auto plan = codec::parse_json(work.exec("EXPLAIN (FORMAT JSON) " + statement)[0][0].as<std::string>());
+  return plan ? plan->at(0).at("Plan") : nlohmann::json::object();
+}
+
+// The planner's idea of the rows; costs nothing, and is right to a few percent after an ANALYZE.
+std::int64_t estimated_rows(pqxx::transaction_base& work, const std::string& relation) {
+  return explain(work, "SELECT 1 FROM ONLY " + relation).value("Plan Rows", std::int64_t{0});
+}
+
+bool scans(const nlohmann::json& plan, const std::string& bare_name) {
+  const auto node = plan.value("Node Type", "");
+  if (node == "Seq Scan" && plan.value("Relation Name", "") == bare_name) return true;
+  const auto below = plan.find("Plans");
+  return below != plan.end() && std::ranges::any_of(*below, [&](const auto& p) { return scans(p, bare_name); });
+}
+
+// Of a density of `rows` over `blocks` blocks.
+std::int64_t blocks_for(std::int64_t wanted, std::int64_t rows, std::int64_t blocks) {
+  const auto density = blocks > 0 && rows > 0 ? std::max<std::int64_t>(rows / blocks, 1) : kRowsInAPage;
+  return std::max<std::int64_t>(wanted / density, 1);
+}
+
+}  // namespace
+
+std::vector<Part> CourseSql::parts() {
+  const auto found = query(work_,
+                           "WITH RECURSIVE family(oid) AS (SELECT to_regclass($1)::oid UNION SELECT i.inhrelid "
+                           "FROM family f JOIN pg_inherits i ON i.inhparent = f.oid) "
+                           "SELECT format('%I.%I', n.nspname, c.relname) FROM family f JOIN pg_class c ON c.oid = f.oid "
+                           "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind <> 'p' "
+                           "ORDER BY n.nspname, c.relname",
+                           backfill_.table);
+  const int relations = static_cast<int>(found.size());
+  const int ranges = relations == 0 ? 1 : std::max(1, course_.walk.workers / relations);
+  std::vector<Part> parts;
+  for (const auto& row : found) {
+    const auto relation = row[0].as<std::string>();
+    for (auto& part : cut(relation, estimated_rows(work_, relation), ranges)) {
+      part.number = static_cast<int>(parts.size()) + 1;
+      parts.push_back(std::move(part));
+    }
+  }
+  return parts;
+}
+
+std::vector<Part> CourseSql::cut(const std::string& relation, std::int64_t rows, int ranges) {
+  const bool blocks = course_.walk.by == WalkBy::blocks;
+  std::vector<std::optional<Place>> bounds{std::nullopt};
+  for (auto& bound : blocks ? block_bounds(relation, ranges) : key_bounds(relation, rows, ranges)) bounds.emplace_back(bound);
+  if (!blocks) bounds.emplace_back(std::nullopt);
+  std::vector<Part> parts;
+  for (std::size_t i = 1; i < bounds.size(); ++i) {
+    Part part;
+    part.relation = relation;
+    part.lower = bounds[i - 1];
+    part.upper = bounds[i];
+    part.rows_total = rows / static_cast<std::int64_t>(bounds.size() - 1);
+    parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
+std::vector<Place> CourseSql::block_bounds(const std::string& relation, int ranges) {
+  const auto blocks = query(work_, "SELECT pg_relation_size($1::regclass) / current_setting('block_size')::bigint",
+                            relation)[0][0]
+                          .as<std::int64_t>();
+  std::vector<Place> bounds;
+  for (int i = 1; i <= ranges; ++i) bounds.push_back(at_block(blocks * i / ranges));
+  return bounds;
+}
+
+std::vector<Place> CourseSql::key_bounds(const std::string& relation, std::int64_t rows, int ranges) {
+  if (ranges == 1) return {};
+  const double percent =
+      std::min(100.0, 100.0 * static_cast<double>(kSampledRows) / static_cast<double>(std::max<std::int64_t>(rows, 1)));
+  const auto found = work_.exec(fmt::format(
+      "WITH sample AS (SELECT {0}, row_number() OVER (ORDER BY {0}) AS n, count(*) OVER () AS of FROM {1} TABLESAMPLE "
+      "SYSTEM ({2:.6f})) SELECT {3} FROM sample WHERE n IN (SELECT of * i / {4} FROM generate_series(1, {4} - 1) i) "
+      "ORDER BY n",
+      joined(course_.key), relation, percent, joined(course_.key, "", "::text"), ranges));
+  std::vector<Place> bounds;
+  for (const auto& row : found) bounds.push_back(texts(row, 0, course_.key.size()));
+  return bounds;
+}
+
+// "(a, b) > ('1'::integer, 'x'::text)": what an index on the key answers directly.
+std::string CourseSql::compare(std::string_view op, const Place& place) const {
+  std::string right;
+  for (std::size_t i = 0; i < course_.key.size(); ++i) {
+    right += fmt::format("{}{}::{}", i == 0 ? "" : ", ", work_.quote(place[i]), course_.key[i].type);
+  }
+  return fmt::format("({}) {} ({})", joined(course_.key), op, right);
+}
+
+std::string CourseSql::range(const std::optional<Place>& from, const std::optional<Place>& to) const {
+  if (course_.walk.by == WalkBy::blocks) {
+    return fmt::format("ctid >= '({},0)' AND ctid < '({},0)'", block(from), block(to));
+  }
+  std::string text;
+  if (from) text = compare(">", *from);
+  if (to) text += (text.empty() ? "" : " AND ") + compare("<=", *to);
+  return text.empty() ? "true" : text;
+}
+
+std::string CourseSql::stride_filter(const Part& part) const {
+  const int strides = course_.walk.strides;
+  if (strides == 1) return {};
+  std::string number;
+  if (course_.walk.by == WalkBy::blocks) {
+    number = "hashtid(ctid)";
+  } else if (integer(course_.key.back().type)) {
+    number = course_.key.back().name;
+  } else {
+    number = fmt::format("hash_record_extended(ROW({}), 0)", joined(course_.key));
+  }
+  return fmt::format(" AND ({} & {}) = {}", number, strides - 1, part.cursor.stride);
+}
+
+// Whether or not `where` selects them, so that the cost is bounded by the number of rows alone.
+CourseSql::Found CourseSql::next_keys(const std::string& relation, const std::string& range, int limit) {
+  // Without its "w.", ORDER BY would mean the output column, and order by the text.
+  const auto found = work_.exec(
+      fmt::format("WITH w AS (SELECT {0} FROM ONLY {1} WHERE {2} ORDER BY {0} LIMIT {3}) SELECT count(*) OVER (), {4} "
+                  "FROM w ORDER BY {5} LIMIT 1",
+                  joined(course_.key), relation, range, limit, joined(course_.key, "w.", "::text"),
+                  joined(course_.key, "w.", " DESC")));
+  if (found.empty()) return {};
+  return {.rows = found[0][0].as<std::int64_t>(), .last = texts(found[0], 1, course_.key.size())};
+}
+
+void CourseSql::open_window(Part& part, int rows) {
+  const int window = rows * course_.walk.strides;
+  const auto& from = part.from();
+  if (course_.walk.by == WalkBy::key) {
+    auto found = next_keys(part.relation, range(from, part.upper), window);
+    part.window_rows = found.rows;
+    // A window that is not full has reached the end. Going on until one is empty would chase an application that
+    // inserts at the end; rows that come later are the next pass's, if the verification finds any.
+    part.cursor = found.rows == 0 ? core::ended(std::move(part.cursor))
+                                  : core::opened(std::move(part.cursor), std::move(found.last), found.rows < window);
+    return;
+  }
+  const auto begin = block(part.lower);
+  const auto end = block(part.upper);
+  const auto first = block(from);
+  if (first >= end) {
+    part.cursor = core::ended(std::move(part.cursor));
+    return;
+  }
+  const auto last = std::min(first + blocks_for(window, part.rows_total, end - begin), end);
+  const auto rows_before = [&](std::int64_t b) { return part.rows_total * (b - begin) / (end - begin); };
+  part.window_rows = rows_before(last) - rows_before(first);
+  part.cursor = core::opened(std::move(part.cursor), at_block(last), last == end);
+}
+
+Place CourseSql::batch_to(const Part& part, int rows) {
+  const auto& window_to = *part.cursor.window_to;
+  const std::int64_t strides = course_.walk.strides;
+  if (course_.walk.by == WalkBy::blocks) {
+    const auto blocks = blocks_for(rows * strides, part.rows_total, block(part.upper) - block(part.lower));
+    return at_block(std::min(block(part.from()) + blocks, block(window_to)));
+  }
+  if (!part.cursor.stride_to && part.window_rows <= rows * strides) return window_to;
+  auto found = next_keys(part.relation, range(part.from(), window_to) + stride_filter(part), rows);
+  return found.rows < rows ? window_to : std::move(found.last);
+}
+
+std::string CourseSql::update(const Part& part, const Place& to) const {
+  std::string assignments;
+  for (const auto& [column, expression] : backfill_.set) {
+    // The line break ends a comment in the expression.
+    assignments += fmt::format("{}{} = ({}\n)", assignments.empty() ? "" : ", ", work_.quote_name(column), expression);
+  }
+  auto where = range(part.from(), to) + stride_filter(part);
+  if (!backfill_.where.empty()) where += fmt::format(" AND ({}\n)", backfill_.where);
+  const bool partition = !part.relation.ends_with('.' + course_.table);
+  return fmt::format("UPDATE ONLY {}{} SET {} WHERE {}", part.relation, partition ? " AS " + course_.table : "",
+                     assignments, where);
+}
+
+TargetResult<void> CourseSql::refuse_scans(Part part, int rows) {
+  open_window(part, rows);
+  if (part.cursor.done) return {};
+  const auto bare = query(work_, "SELECT relname FROM pg_class WHERE oid = $1::regclass", part.relation)[0][0].as<std::string>();
+  work_.exec("SET LOCAL enable_seqscan = off");
+  const auto plan = explain(work_, update(part, *part.cursor.window_to));
+  work_.exec("RESET enable_seqscan");
+  if (!scans(plan, bare)) return {};
+  return target_fail(ErrorCode::invalid_argument,
+                     fmt::format("PostgreSQL would scan all of {} for each batch (EXPLAIN shows a Seq Scan of it): is "
+                                 "it named in a subquery of `set` or `where` without an index that leads to the row?",
+                                 part.relation));
+}
+
+}  // namespace diastole::postgres

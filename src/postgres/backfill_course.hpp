@@ -1,0 +1,78 @@
+// A backfill's way in SQL: its parts, their windows, and the statement of a batch. What moves the cursor is
+// core/walk.hpp; when a batch runs, and how large it is, the engine says.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <pqxx/pqxx>
+#include <string>
+#include <vector>
+
+#include "diastole/core/plan.hpp"
+#include "diastole/core/walk.hpp"
+#include "diastole/ports/target.hpp"
+
+namespace diastole::postgres {
+
+struct KeyColumn {
+  std::string name;  // quoted
+  std::string type;
+};
+
+// What all parts of a backfill share.
+struct Course {
+  core::Walk walk;  // strides is 1 from the second pass on: few rows are left then
+  std::vector<KeyColumn> key;
+  int pass = 1;
+  std::string table;  // the plan's, quoted, without its schema: its expressions may use that name
+};
+
+struct Part {
+  int number = 0;
+  std::string relation;  // as an SQL identifier, with its schema
+  std::optional<core::Place> lower;
+  std::optional<core::Place> upper;
+  std::int64_t rows_total = 0;  // estimate
+  std::int64_t window_rows = 0;
+  core::PartCursor cursor;
+
+  [[nodiscard]] const std::optional<core::Place>& from() const { return cursor.from() ? cursor.from() : lower; }
+};
+
+class CourseSql {
+ public:
+  CourseSql(pqxx::transaction_base& work, const core::Backfill& backfill, const Course& course)
+      : work_(work), backfill_(backfill), course_(course) {}
+
+  // The table's relations as they are now, cut into ranges for the workers.
+  [[nodiscard]] std::vector<Part> parts();
+
+  // Opens the part's next window, for batches of about `rows` rows, or ends the part.
+  void open_window(Part& part, int rows);
+  // Where a batch of about `rows` rows ends that begins where the part's cursor stands. Only while a window is open.
+  [[nodiscard]] core::Place batch_to(const Part& part, int rows);
+  // The UPDATE of that batch.
+  [[nodiscard]] std::string update(const Part& part, const core::Place& to) const;
+  // invalid_argument where PostgreSQL has no other way to a batch than to scan the relation: it would at each.
+  [[nodiscard]] ports::TargetResult<void> refuse_scans(Part part, int rows);
+
+ private:
+  struct Found {
+    std::int64_t rows = 0;
+    core::Place last;
+  };
+  [[nodiscard]] std::vector<Part> cut(const std::string& relation, std::int64_t rows, int ranges);
+  [[nodiscard]] std::vector<core::Place> block_bounds(const std::string& relation, int ranges);
+  [[nodiscard]] std::vector<core::Place> key_bounds(const std::string& relation, std::int64_t rows, int ranges);
+  // The first `limit` rows by key behind `from`, of all strides or of one.
+  [[nodiscard]] Found next_keys(const std::string& relation, const std::string& range, int limit);
+  [[nodiscard]] std::string stride_filter(const Part& part) const;
+  [[nodiscard]] std::string range(const std::optional<core::Place>& from, const std::optional<core::Place>& to) const;
+  [[nodiscard]] std::string compare(std::string_view op, const core::Place& place) const;
+
+  pqxx::transaction_base& work_;
+  const core::Backfill& backfill_;
+  const Course& course_;
+};
+
+}  // namespace diastole::postgres
