@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <bit>
 #include <nlohmann/json.hpp>
 #include <regex>
 
@@ -230,7 +231,8 @@ class DocumentReader {
 
   bool read_backfill(const core::Plan& plan, Step& step, const json& entry) {
     if (!object(entry, step.path,
-                {"id", "table", "set", "where", "needs", "verify", "batch_rows", "undo", "statement_timeout"})) {
+                {"id", "table", "set", "where", "needs", "verify", "batch_rows", "walk", "strides", "workers", "undo",
+                 "statement_timeout"})) {
       return false;
     }
     step.id = StepId(name(entry, step.path, "id"));
@@ -239,6 +241,7 @@ class DocumentReader {
     backfill.where = text(entry, step.path, "where", false);
     backfill.verify = text(entry, step.path, "verify", false);
     backfill.batch_rows = integer(entry, step.path, "batch_rows", 1, 1'000'000);
+    read_walk(backfill, step.path, entry);
     if (backfill.verify == "zero_rows" && backfill.where.empty()) {
       error(step.path + "/verify", "zero_rows counts the rows that 'where' still selects, and there is no 'where'");
     }
@@ -259,6 +262,20 @@ class DocumentReader {
           "the plan names no undo for this backfill: rows keep what it wrote, unless the undo of expand removes the "
           "column";
     return true;
+  }
+
+  void read_walk(core::Backfill& backfill, const std::string& path, const json& entry) {
+    if (const auto walk = text(entry, path, "walk", false); !walk.empty()) {
+      backfill.walk_by = core::walk_by_from(walk);
+      if (!backfill.walk_by) error(path + "/walk", fmt::format("expected blocks or key, found {}", shown(walk)));
+    }
+    constexpr int kMostStrides = 64;
+    backfill.strides = integer(entry, path, "strides", 1, kMostStrides);
+    if (backfill.strides && !std::has_single_bit(static_cast<unsigned>(*backfill.strides)))
+      error(path + "/strides",
+            fmt::format("expected a power of two from 1 to {}, found {}", kMostStrides, *backfill.strides));
+    constexpr int kMostWorkers = 16;
+    backfill.workers = integer(entry, path, "workers", 1, kMostWorkers).value_or(1);
   }
 
   void read_needs(const core::Plan& plan, core::Backfill& backfill, const json& needs, const std::string& path) {

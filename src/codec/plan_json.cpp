@@ -97,6 +97,14 @@ core::Finding finding_from(const json& in) {
   return finding;
 }
 
+core::Walk walk_from(const json& in) {
+  return {.by = required(core::walk_by_from(in.at("by").get_ref<const std::string&>()), in.at("by")),
+          .key = take<std::vector<std::string>>(in, "key"),
+          .strides = in.at("strides").get<int>(),
+          .workers = in.at("workers").get<int>(),
+          .because = take<std::vector<std::string>>(in, "because")};
+}
+
 json backfill_to(const core::Backfill& backfill) {
   json out{{"table", backfill.table}, {"set", json::array()}};
   // A list, because the order of a mapping would be lost.
@@ -105,6 +113,10 @@ json backfill_to(const core::Backfill& backfill) {
   put(out, "verify", backfill.verify);
   if (!backfill.needs.empty()) out["needs"] = list_to(backfill.needs, requirement_to);
   if (backfill.batch_rows) out["batch_rows"] = *backfill.batch_rows;
+  if (backfill.walk_by) out["walk_by"] = to_string(*backfill.walk_by);
+  if (backfill.strides) out["strides"] = *backfill.strides;
+  if (backfill.workers != 1) out["workers"] = backfill.workers;
+  if (backfill.walk) out["walk"] = walk_to_json(*backfill.walk);
   return out;
 }
 
@@ -117,6 +129,11 @@ core::Backfill backfill_from(const json& in) {
   backfill.verify = take<std::string>(in, "verify");
   backfill.needs = list_from<core::FleetRequirement>(in, "needs", requirement_from);
   if (in.contains("batch_rows")) backfill.batch_rows = in["batch_rows"].get<int>();
+  if (in.contains("walk_by"))
+    backfill.walk_by = required(core::walk_by_from(in["walk_by"].get_ref<const std::string&>()), in["walk_by"]);
+  if (in.contains("strides")) backfill.strides = in["strides"].get<int>();
+  backfill.workers = in.value("workers", 1);
+  if (in.contains("walk")) backfill.walk = walk_from(in["walk"]);
   return backfill;
 }
 
@@ -154,6 +171,12 @@ core::Step step_from(const json& in) {
 }
 
 }  // namespace
+
+json walk_to_json(const core::Walk& walk) {
+  json out{{"by", to_string(walk.by)}, {"strides", walk.strides}, {"workers", walk.workers}, {"because", walk.because}};
+  put(out, "key", walk.key);
+  return out;
+}
 
 json statement_to_json(const core::Statement& statement) {
   json out{{"sql", statement.sql},

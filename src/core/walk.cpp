@@ -62,8 +62,7 @@ const CatalogIndex* path_of(const CatalogRelation& table, const Backfill& backfi
 // Rows keep the order of such a key roughly as they were inserted, so that neighbours by key share pages.
 bool in_order_of_insertion(const CatalogRelation& table, const std::string& column) {
   const auto type = table.column(column)->base_type;
-  return type == "smallint" || type == "integer" || type == "bigint" || type == "date" ||
-         type.starts_with("timestamp");
+  return type == "smallint" || type == "integer" || type == "bigint" || type == "date" || type.starts_with("timestamp");
 }
 
 std::unexpected<Error> no_way(std::string message) {
@@ -94,10 +93,11 @@ Strides strides_for(const std::vector<const CatalogRelation*>& relations, const 
   }
   const auto widest = std::ranges::max_element(relations, {}, [](const auto* r) { return r->fillfactor; });
   if (widest != relations.end() && (*widest)->fillfactor <= kRoomForAll) {
-    return {.count = 1,
-            .because = fmt::format("one pass over each window: at fillfactor {} a page has room for new versions of all "
-                                   "its rows",
-                                   (*widest)->fillfactor)};
+    return {
+        .count = 1,
+        .because = fmt::format("one pass over each window: at fillfactor {} a page has room for new versions of all "
+                               "its rows",
+                               (*widest)->fillfactor)};
   }
   std::int64_t rows = 0;
   std::int64_t pages = 0;
@@ -109,10 +109,11 @@ Strides strides_for(const std::vector<const CatalogRelation*>& relations, const 
   const int count =
       static_cast<int>(std::bit_floor(static_cast<std::uint64_t>(std::min<std::int64_t>(in_a_page, kStrides))));
   if (count == 1) return {.count = 1, .because = "one pass over each window: a page holds hardly more than a row"};
-  return {.count = count,
-          .because = fmt::format("{} strides over each window, so that each finds room in the pages that the one before "
-                                 "has left (HOT updates: no index is written, the table hardly grows)",
-                                 count)};
+  return {
+      .count = count,
+      .because = fmt::format("{} strides over each window, so that each finds room in the pages that the one before "
+                             "has left (HOT updates: no index is written, the table hardly grows)",
+                             count)};
 }
 
 }  // namespace
@@ -138,6 +139,13 @@ Result<Walk> choose_walk(const CatalogSnapshot& catalog, const CatalogRelation& 
     return no_way(fmt::format("{} is a {}: a backfill walks along tables of this database only", relation->name.name,
                               to_string(relation->kind)));
   }
+  for (const auto& dependent : table.dependents) {
+    if (dependent.kind != DependentKind::partition_key || !sets_any(backfill, dependent.columns)) continue;
+    return no_way(
+        fmt::format("{} belongs to the partition key of {}: a backfill that moves rows to other partitions "
+                    "would meet some twice; copy them in a step of statements",
+                    dependent.columns.front(), table.name.name));
+  }
   const auto* path = path_of(table, backfill);
   // Only where `where` must be false of every row at the end is a row that was changed never changed again.
   const bool once = backfill.verify == "zero_rows";
@@ -159,16 +167,18 @@ Result<Walk> choose_walk(const CatalogSnapshot& catalog, const CatalogRelation& 
                                               "zero_rows sees to it that each row is changed once");
   } else if (path == nullptr) {
     return no_way(fmt::format(
-        "table {} has no way along which each row is met once: give it a primary key (CREATE UNIQUE INDEX CONCURRENTLY, "
+        "table {} has no way along which each row is met once: give it a primary key (CREATE UNIQUE INDEX "
+        "CONCURRENTLY, "
         "then ALTER TABLE ... ADD PRIMARY KEY USING INDEX){}, or update it in a step of statements",
-        table.name.name, ranges ? ", or the backfill a `where` that is false once a row is done, and verify: zero_rows" : ""));
+        table.name.name,
+        ranges ? ", or the backfill a `where` that is false once a row is done, and verify: zero_rows" : ""));
   } else {
     walk.key = path->columns;
-    walk.because.push_back(fmt::format(
-        "by {} {}{}", path->primary ? "primary key" : "unique key", path->name,
-        backfill.walk_by ? ", as the plan wishes"
-        : once           ? ": this server cannot read a range of blocks"
-                         : ": without verify: zero_rows only a key shows that each row is changed once"));
+    walk.because.push_back(
+        fmt::format("by {} {}{}", path->primary ? "primary key" : "unique key", path->name,
+                    backfill.walk_by ? ", as the plan wishes"
+                    : once           ? ": this server cannot read a range of blocks"
+                                     : ": without verify: zero_rows only a key shows that each row is changed once"));
   }
 
   auto strides = strides_for(relations, backfill);

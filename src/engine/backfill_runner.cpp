@@ -1,5 +1,5 @@
-// Runs a backfill: pass after pass, batch after batch, each part of the table by one worker at a time. Pacing is core's,
-// the cursor the target's.
+// Runs a backfill: pass after pass, batch after batch, each part of the table by one worker at a time. Pacing is
+// core's, the cursor the target's.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -82,8 +82,7 @@ ActResult BackfillRun::ended_by(Stop stop) {
   // Unknown or not, the cursor in the target knows which batch was the last.
   if (passes_by_itself(error.code))
     return {.again_later = runner_.later(act_.state.plan, act_.step.id, error), .preflight = {}};
-  return runner_.conclude(act_,
-                          core::StepFailed{act_.step.id, core::Applied::partial, std::move(error.failure)});
+  return runner_.conclude(act_, core::StepFailed{act_.step.id, core::Applied::partial, std::move(error.failure)});
 }
 
 ActResult BackfillRun::run() {
@@ -182,8 +181,8 @@ bool BackfillRun::after_error(ports::TargetError error, int& rows, std::size_t& 
   rows = core::halved_batch_rows(rows, settings.pacing);
   const auto retry_in = runner_.backoff(1, std::min(settings.lock_retry_max, Milliseconds{200}));
   if (waits == 1 || waits % 10 == 0) {
-    runner_.record(act_, core::LockWaited{act_.step.id, static_cast<int>(waits), retry_in,
-                                          std::move(error.failure.blockers)});
+    runner_.record(
+        act_, core::LockWaited{act_.step.id, static_cast<int>(waits), retry_in, std::move(error.failure.blockers)});
   }
   act_.hand.rest(retry_in);
   return true;

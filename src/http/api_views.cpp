@@ -65,6 +65,7 @@ json step_view(const core::Step& step) {
                        {"set", std::move(set)},
                        {"where", step.backfill->where},
                        {"verify", step.backfill->verify}};
+    if (step.backfill->walk) out["backfill"]["walk"] = codec::walk_to_json(*step.backfill->walk);
   }
   return out;
 }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "catalog_reader.hpp"
 #include "connection.hpp"
 #include "diastole/codec/plan_codec.hpp"
 #include "sql_error.hpp"
@@ -71,14 +72,32 @@ std::int64_t blocks_for(std::int64_t wanted, std::int64_t rows, std::int64_t blo
 
 }  // namespace
 
+TargetResult<core::Walk> walk_for(pqxx::transaction_base& work, int server_version, const core::Backfill& backfill) {
+  const auto named = query(work,
+                           "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+                           "WHERE c.oid = to_regclass($1)",
+                           backfill.table);
+  if (named.empty()) {
+    return target_fail(ErrorCode::invalid_argument, fmt::format("there is no table {}", backfill.table), "42P01");
+  }
+  const core::RelationName name{named[0][0].as<std::string>(), named[0][1].as<std::string>()};
+  core::CatalogRequest request;
+  request.relations = {name};
+  const auto catalog = CatalogReader(work, server_version).read(request);
+  auto walk = core::choose_walk(catalog, *catalog.relation(name), backfill);
+  if (!walk) return std::unexpected(target_error(walk.error()));
+  return *std::move(walk);
+}
+
 std::vector<Part> CourseSql::parts() {
-  const auto found = query(work_,
-                           "WITH RECURSIVE family(oid) AS (SELECT to_regclass($1)::oid UNION SELECT i.inhrelid "
-                           "FROM family f JOIN pg_inherits i ON i.inhparent = f.oid) "
-                           "SELECT format('%I.%I', n.nspname, c.relname) FROM family f JOIN pg_class c ON c.oid = f.oid "
-                           "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind <> 'p' "
-                           "ORDER BY n.nspname, c.relname",
-                           backfill_.table);
+  const auto found =
+      query(work_,
+            "WITH RECURSIVE family(oid) AS (SELECT to_regclass($1)::oid UNION SELECT i.inhrelid "
+            "FROM family f JOIN pg_inherits i ON i.inhparent = f.oid) "
+            "SELECT format('%I.%I', n.nspname, c.relname) FROM family f JOIN pg_class c ON c.oid = f.oid "
+            "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind <> 'p' "
+            "ORDER BY n.nspname, c.relname",
+            backfill_.table);
   const int relations = static_cast<int>(found.size());
   const int ranges = relations == 0 ? 1 : std::max(1, course_.walk.workers / relations);
   std::vector<Part> parts;
@@ -95,7 +114,8 @@ std::vector<Part> CourseSql::parts() {
 std::vector<Part> CourseSql::cut(const std::string& relation, std::int64_t rows, int ranges) {
   const bool blocks = course_.walk.by == WalkBy::blocks;
   std::vector<std::optional<Place>> bounds{std::nullopt};
-  for (auto& bound : blocks ? block_bounds(relation, ranges) : key_bounds(relation, rows, ranges)) bounds.emplace_back(bound);
+  for (auto& bound : blocks ? block_bounds(relation, ranges) : key_bounds(relation, rows, ranges))
+    bounds.emplace_back(bound);
   if (!blocks) bounds.emplace_back(std::nullopt);
   std::vector<Part> parts;
   for (std::size_t i = 1; i < bounds.size(); ++i) {
@@ -110,9 +130,9 @@ std::vector<Part> CourseSql::cut(const std::string& relation, std::int64_t rows,
 }
 
 std::vector<Place> CourseSql::block_bounds(const std::string& relation, int ranges) {
-  const auto blocks = query(work_, "SELECT pg_relation_size($1::regclass) / current_setting('block_size')::bigint",
-                            relation)[0][0]
-                          .as<std::int64_t>();
+  const auto blocks =
+      query(work_, "SELECT pg_relation_size($1::regclass) / current_setting('block_size')::bigint", relation)[0][0]
+          .as<std::int64_t>();
   std::vector<Place> bounds;
   for (int i = 1; i <= ranges; ++i) bounds.push_back(at_block(blocks * i / ranges));
   return bounds;
@@ -230,7 +250,8 @@ std::string CourseSql::update(const Part& part, const Place& to) const {
 TargetResult<void> CourseSql::refuse_scans(Part part, int rows) {
   open_window(part, rows);
   if (part.cursor.done) return {};
-  const auto bare = query(work_, "SELECT relname FROM pg_class WHERE oid = $1::regclass", part.relation)[0][0].as<std::string>();
+  const auto bare =
+      query(work_, "SELECT relname FROM pg_class WHERE oid = $1::regclass", part.relation)[0][0].as<std::string>();
   work_.exec("SET LOCAL enable_seqscan = off");
   const auto plan = explain(work_, update(part, *part.cursor.window_to));
   work_.exec("RESET enable_seqscan");

@@ -39,6 +39,10 @@ struct Part {
   [[nodiscard]] const std::optional<core::Place>& from() const { return cursor.from() ? cursor.from() : lower; }
 };
 
+// core::choose_walk() by the catalogs as they are now. The transaction needs a lock_timeout.
+[[nodiscard]] ports::TargetResult<core::Walk> walk_for(pqxx::transaction_base& work, int server_version,
+                                                       const core::Backfill& backfill);
+
 class CourseSql {
  public:
   CourseSql(pqxx::transaction_base& work, const core::Backfill& backfill, const Course& course)

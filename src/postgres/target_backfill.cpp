@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "backfill_course.hpp"
-#include "catalog_reader.hpp"
 #include "pg_target.hpp"
 
 namespace diastole::postgres {
@@ -77,7 +76,8 @@ TargetResult<pqxx::row> locked_backfill(pqxx::work& work, const BackfillWork& ba
                                        kCourse),
                            backfill.id.plan.str(), backfill.id.step.str(), backfill.backfill.table);
   if (found.empty()) {
-    return target_fail(ErrorCode::not_found, fmt::format("the target has no cursor of backfill {}", backfill.id.step.str()));
+    return target_fail(ErrorCode::not_found,
+                       fmt::format("the target has no cursor of backfill {}", backfill.id.step.str()));
   }
   if (auto same = same_checksum(found[0], backfill.id); !same) return std::unexpected(std::move(same.error()));
   return found[0];
@@ -106,11 +106,12 @@ TargetResult<BackfillState> state_of(pqxx::work& work, const BackfillWork& backf
 
 void insert_parts(pqxx::work& work, const ports::WorkId& id, const std::vector<Part>& parts) {
   for (const auto& part : parts) {
-    query(work,
-          fmt::format("INSERT INTO diastole.backfill_part (plan, step, part, relation, lower, upper, rows_total, epoch) "
-                      "VALUES ($1, $2, $3, $4, {}, {}, $5, $6)",
-                      text_array(work, part.lower), text_array(work, part.upper)),
-          id.plan.str(), id.step.str(), part.number, part.relation, part.rows_total, id.epoch.value);
+    query(
+        work,
+        fmt::format("INSERT INTO diastole.backfill_part (plan, step, part, relation, lower, upper, rows_total, epoch) "
+                    "VALUES ($1, $2, $3, $4, {}, {}, $5, $6)",
+                    text_array(work, part.lower), text_array(work, part.upper)),
+        id.plan.str(), id.step.str(), part.number, part.relation, part.rows_total, id.epoch.value);
   }
 }
 
@@ -133,26 +134,9 @@ std::vector<KeyColumn> typed(pqxx::work& work, const core::Backfill& backfill, c
   return key;
 }
 
-TargetResult<core::Walk> chosen(pqxx::work& work, int server_version, const core::Backfill& backfill) {
-  const auto named = query(work,
-                           "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-                           "WHERE c.oid = to_regclass($1)",
-                           backfill.table);
-  if (named.empty()) {
-    return target_fail(ErrorCode::invalid_argument, fmt::format("there is no table {}", backfill.table), "42P01");
-  }
-  const core::RelationName name{named[0][0].as<std::string>(), named[0][1].as<std::string>()};
-  core::CatalogRequest request;
-  request.relations = {name};
-  const auto catalog = CatalogReader(work, server_version).read(request);
-  auto walk = core::choose_walk(catalog, *catalog.relation(name), backfill);
-  if (!walk) return std::unexpected(target_error(walk.error()));
-  return *std::move(walk);
-}
-
 // The first time: the way, the parts, and what says that it is a way.
 TargetResult<void> begin(Unit& unit, const BackfillWork& work) {
-  auto walk = chosen(unit.work, unit.connection.server_version(), work.backfill);
+  auto walk = walk_for(unit.work, unit.connection.server_version(), work.backfill);
   if (!walk) return std::unexpected(std::move(walk.error()));
   Course course{.walk = *std::move(walk), .key = {}, .pass = 1, .table = {}};
   course.key = typed(unit.work, work.backfill, course.walk.key);
@@ -187,13 +171,14 @@ struct LockedPart {
 };
 
 TargetResult<LockedPart> locked_part(pqxx::work& work, const BackfillWork& backfill, int number) {
-  const auto found = query(work,
-                           fmt::format("SELECT {}, p.relation, p.lower, p.upper, p.rows_total, p.window_rows, p.done_to, "
-                                       "p.window_to, p.stride, p.stride_to, p.last_window, p.done "
-                                       "FROM diastole.backfill_part p JOIN diastole.backfill b USING (plan, step) "
-                                       "WHERE p.plan = $1 AND p.step = $2 AND p.part = $4 FOR UPDATE OF p",
-                                       kCourse),
-                           backfill.id.plan.str(), backfill.id.step.str(), backfill.backfill.table, number);
+  const auto found =
+      query(work,
+            fmt::format("SELECT {}, p.relation, p.lower, p.upper, p.rows_total, p.window_rows, p.done_to, "
+                        "p.window_to, p.stride, p.stride_to, p.last_window, p.done "
+                        "FROM diastole.backfill_part p JOIN diastole.backfill b USING (plan, step) "
+                        "WHERE p.plan = $1 AND p.step = $2 AND p.part = $4 FOR UPDATE OF p",
+                        kCourse),
+            backfill.id.plan.str(), backfill.id.step.str(), backfill.backfill.table, number);
   if (found.empty()) {
     return target_fail(ErrorCode::conflict, fmt::format("the target has no cursor of part {} of backfill {}", number,
                                                         backfill.id.step.str()));
@@ -221,11 +206,12 @@ TargetResult<LockedPart> locked_part(pqxx::work& work, const BackfillWork& backf
 void move_part(pqxx::work& work, const ports::WorkId& id, const Part& part, const BackfillBatch& added, bool closed) {
   const auto& cursor = part.cursor;
   work.exec(fmt::format(
-      "SET CONSTRAINTS ALL IMMEDIATE; UPDATE diastole.backfill_part SET done_to = {}, window_to = {}, window_rows = {}, "
+      "SET CONSTRAINTS ALL IMMEDIATE; UPDATE diastole.backfill_part SET done_to = {}, window_to = {}, window_rows = "
+      "{}, "
       "stride = {}, stride_to = {}, last_window = {}, done = {}, rows = rows + {}, rows_changed = rows_changed + {}, "
       "epoch = {}, updated_at = now() WHERE plan = {} AND step = {} AND part = {}",
-      text_array(work, cursor.done_to), text_array(work, cursor.window_to), closed ? 0 : part.window_rows, cursor.stride,
-      text_array(work, cursor.stride_to), cursor.last_window, cursor.done, closed ? part.window_rows : 0,
+      text_array(work, cursor.done_to), text_array(work, cursor.window_to), closed ? 0 : part.window_rows,
+      cursor.stride, text_array(work, cursor.stride_to), cursor.last_window, cursor.done, closed ? part.window_rows : 0,
       added.rows_changed, id.epoch.value, work.quote(id.plan.str()), work.quote(id.step.str()), part.number));
 }
 

@@ -5,11 +5,14 @@
 #include <set>
 #include <utility>
 
+#include "backfill_course.hpp"
 #include "outside_statement.hpp"
 #include "pg_target.hpp"
 
 namespace diastole::postgres {
 namespace {
+
+constexpr Milliseconds kPreflightLockPatience{2'000};  // for a moment of ACCESS SHARE, to print an expression
 
 using core::Reason;
 using core::ReasonKind;
@@ -89,8 +92,12 @@ Reason of_object(ReasonKind kind, std::string object, std::string message, std::
 // Everything runs in one transaction, which is rolled back.
 class Preflight {
  public:
-  Preflight(pqxx::work& work, const PreflightRequest& request, std::vector<Reason>& reasons)
-      : work_(work), request_(request), concerns_(concerns_of(request)), reasons_(reasons) {}
+  Preflight(pqxx::work& work, int server_version, const PreflightRequest& request, std::vector<Reason>& reasons)
+      : work_(work),
+        server_version_(server_version),
+        request_(request),
+        concerns_(concerns_of(request)),
+        reasons_(reasons) {}
 
   void run() {
     if (!writable()) return;
@@ -117,6 +124,7 @@ class Preflight {
   [[nodiscard]] std::string family() const { return fmt::format(fmt::runtime(kFamily), oids_); }
 
   pqxx::work& work_;
+  const int server_version_;
   const PreflightRequest& request_;
   const Concerns concerns_;
   std::vector<Reason>& reasons_;
@@ -284,15 +292,10 @@ void Preflight::create_privileges() {
 void Preflight::backfills() {
   for (const auto* step : concerns_.backfills) {
     const auto& table = step->backfill->table;
-    const auto found = query(work_,
-                             "SELECT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary) "
-                             "FROM pg_class c WHERE c.oid = to_regclass($1)",
-                             table);
-    if (found.empty()) continue;  // said above
-    if (!found[0][0].as<bool>()) {
-      reasons_.push_back(of_object(
-          ReasonKind::no_usable_key, table, fmt::format("table {} has no primary key to walk along", table),
-          "add one (CREATE UNIQUE INDEX CONCURRENTLY, then ALTER TABLE ... ADD PRIMARY KEY USING INDEX)", "pg_index"));
+    if (query(work_, "SELECT to_regclass($1)", table)[0][0].is_null()) continue;  // said above
+    if (const auto walk = walk_for(work_, server_version_, *step->backfill); !walk) {
+      reasons_.push_back(of_object(ReasonKind::no_usable_key, table, walk.error().failure.message,
+                                   "what the message says, or another plan", "pg_index"));
     }
     backfill_privileges(*step->backfill);
   }
@@ -324,7 +327,8 @@ TargetResult<std::vector<Reason>> PgTarget::preflight(const PreflightRequest& re
   std::vector<Reason> reasons;
   auto looked = inspect([&](Connection& connection) -> TargetResult<void> {
     pqxx::work work(connection.raw());
-    Preflight(work, request, reasons).run();
+    work.exec(fmt::format("SET LOCAL lock_timeout = {}", kPreflightLockPatience.count()));
+    Preflight(work, connection.server_version(), request, reasons).run();
     return {};
   });
   if (!looked) return std::unexpected(std::move(looked.error()));

@@ -88,10 +88,11 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
     return run(work, std::move(stop));
   }
   Answer<ports::BackfillState> backfill_begin(const ports::BackfillWork& work) override {
-    return call<ports::BackfillState>("begin " + work.id.step.str(), &work.id, {}, [&]() -> Answer<ports::BackfillState> {
-      state_.rows_total = rows_;
-      return shown_state();
-    });
+    return call<ports::BackfillState>("begin " + work.id.step.str(), &work.id, {},
+                                      [&]() -> Answer<ports::BackfillState> {
+                                        state_.rows_total = rows_;
+                                        return shown_state();
+                                      });
   }
   Answer<ports::BackfillBatch> backfill_batch(const ports::BackfillWork& work, int, int rows,
                                               std::stop_token stop) override {
@@ -106,11 +107,12 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
                                       });
   }
   Answer<ports::BackfillState> backfill_again(const ports::BackfillWork& work) override {
-    return call<ports::BackfillState>("again " + work.id.step.str(), &work.id, {}, [&]() -> Answer<ports::BackfillState> {
-      ++state_.pass;
-      pass_done_ = false;
-      return shown_state();
-    });
+    return call<ports::BackfillState>("again " + work.id.step.str(), &work.id, {},
+                                      [&]() -> Answer<ports::BackfillState> {
+                                        ++state_.pass;
+                                        pass_done_ = false;
+                                        return shown_state();
+                                      });
   }
   Answer<std::int64_t> backfill_remaining(const ports::BackfillWork& work, std::stop_token stop) override {
     return call<std::int64_t>("remaining " + work.id.step.str(), &work.id, stop, [&]() -> Answer<std::int64_t> {

@@ -151,10 +151,10 @@ struct Backfill {
   std::vector<FleetRequirement> needs;                   // runs only while these hold
   std::string verify;                                    // "zero_rows", or a query that must return no row; empty: none
   std::optional<int> batch_rows;                         // the size to begin with
-  std::optional<WalkBy> walk_by;                         // wishes; the rest is chosen from the catalog
-  std::optional<int> strides;
+  std::optional<WalkBy> walk_by = {};                    // wishes; the rest is chosen from the catalog
+  std::optional<int> strides = {};
   int workers = 1;
-  std::optional<Walk> walk;  // from the analysis, where it had the catalog; what runs is chosen when it begins
+  std::optional<Walk> walk = {};  // from the analysis, where it had the catalog; what runs is chosen when it begins
 
   friend bool operator==(const Backfill&, const Backfill&) = default;
 };
