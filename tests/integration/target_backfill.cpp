@@ -155,6 +155,149 @@ TEST_F(BackfillTest, RowsInsertedAheadAreReachedAndThoseBehindByTheNextPass) {
   EXPECT_EQ(expect_ok(target_->backfill_remaining(verified, {})), 0);
 }
 
+class BackfillBlocksTest : public BackfillTest {
+ protected:
+  [[nodiscard]] static BackfillWork by_blocks(const std::string& table) {
+    auto work = backfill(table, "name", "display_name IS NULL");
+    work.backfill.verify = "zero_rows";
+    return work;
+  }
+  // Several parts at once, each by a thread of its own.
+  void run_workers(const BackfillWork& work, const BackfillState& state, int rows) {
+    std::vector<std::future<void>> workers;
+    for (const int part : state.open_parts) {
+      workers.push_back(std::async(std::launch::async, [&, part] {
+        while (!expect_ok(target_->backfill_batch(work, part, rows, {})).part_done && !HasFailure()) continue;
+      }));
+    }
+    for (auto& worker : workers) worker.get();
+  }
+};
+
+TEST_F(BackfillBlocksTest, ATableWithoutAKeyIsWalkedByBlocks) {
+  run("CREATE TABLE heap (name text, display_name text); INSERT INTO heap SELECT 'n' || n FROM generate_series(1, "
+      "3000) n; DELETE FROM heap WHERE name LIKE '%7'; ANALYZE heap");
+  count_updates("heap");
+  const auto work = by_blocks("heap");
+  const auto begun = expect_ok(target_->backfill_begin(work));
+  EXPECT_EQ(begun.walk.by, core::WalkBy::blocks);
+  EXPECT_EQ(begun.walk.strides, 8);
+  const auto state = run_pass(work, 100);
+  EXPECT_EQ(state.rows_changed, 2'700);
+  EXPECT_EQ(state.rows, state.rows_total);
+  EXPECT_EQ(count("SELECT count(*) FROM heap WHERE updates = 1 AND display_name = name"), 2'700);
+  EXPECT_EQ(expect_ok(target_->backfill_remaining(work, {})), 0);
+}
+
+TEST_F(BackfillBlocksTest, StridesUpdateInPlaceWhereOnePassCannot) {
+  const auto grown = [&](const std::string& table, int strides) {
+    run("CREATE TABLE " + table + " (id int PRIMARY KEY, name text, display_name text); INSERT INTO " + table +
+        " SELECT n, md5(n::text) || md5(n::text) FROM generate_series(1, 20000) n; VACUUM ANALYZE " + table);
+    const auto before = count("SELECT pg_relation_size('" + table + "')");
+    const auto indexes = count("SELECT pg_indexes_size('" + table + "')");
+    auto work = by_blocks(table);
+    work.id = id(table);
+    work.backfill.set = {{"display_name", "'x'"}};
+    work.backfill.strides = strides;
+    EXPECT_EQ(run_pass(work, 1'000).rows_changed, 20'000);
+    const auto percent = [&](std::int64_t now, std::int64_t then) { return 100 * (now - then) / then; };
+    return std::pair(percent(count("SELECT pg_relation_size('" + table + "')"), before),
+                     percent(count("SELECT pg_indexes_size('" + table + "')"), indexes));
+  };
+  const auto [heap, indexes] = grown("strided", 8);
+  EXPECT_LE(heap, 30);
+  EXPECT_LE(indexes, 5);
+  EXPECT_GE(grown("plain", 1).first, 90) << "or the strides are not what makes the difference";
+}
+
+TEST_F(BackfillBlocksTest, RowsThatMoveMeanwhileAreTheNextPasss) {
+  make_users(3'000);
+  const auto work = by_blocks("users");
+  expect_ok(target_->backfill_begin(work));
+  // To the end of the table, behind where the pass ends; and new ones.
+  run("UPDATE users SET name = name || repeat('x', 500) WHERE id % 10 = 0; "
+      "INSERT INTO users SELECT n, 'late' FROM generate_series(3001, 3100) n");
+  run_pass(work, 100);
+  EXPECT_GT(expect_ok(target_->backfill_remaining(work, {})), 0);
+  const auto again = expect_ok(target_->backfill_again(work));
+  EXPECT_EQ(again.pass, 2);
+  EXPECT_EQ(again.walk.strides, 1);
+  EXPECT_EQ(run_pass(work, 100).rows_changed, 3'100);
+  EXPECT_EQ(expect_ok(target_->backfill_remaining(work, {})), 0);
+}
+
+TEST_F(BackfillBlocksTest, WorkersShareTheTable) {
+  make_users(5'000);
+  count_updates("users");
+  for (const char* walk : {"blocks", "key"}) {
+    run("UPDATE users SET display_name = NULL, updates = -1");
+    auto work = by_blocks("users");
+    work.id = id(walk);
+    work.backfill.walk_by = core::walk_by_from(walk);
+    work.backfill.workers = 3;
+    const auto begun = expect_ok(target_->backfill_begin(work));
+    EXPECT_EQ(begun.walk.workers, 3);
+    ASSERT_THAT(begun.open_parts, ::testing::ElementsAre(1, 2, 3)) << walk;
+    run_workers(work, begun, 50);
+    EXPECT_EQ(run_pass(work, 50).rows_changed, 5'000) << walk;
+    EXPECT_EQ(count("SELECT count(*) FROM users WHERE updates = 1 AND display_name = name"), 5'000) << walk;
+    EXPECT_EQ(count(std::string("SELECT count(*) FROM diastole.backfill_part WHERE rows_changed > 1000 AND step = '") +
+                    walk + "'"),
+              3)
+        << walk;
+  }
+}
+
+TEST_F(BackfillBlocksTest, PartitionsAreWalkedOneByOne) {
+  run("CREATE TABLE parts (id int, name text DEFAULT 'x', display_name text) PARTITION BY RANGE (id);"
+      "CREATE TABLE parts_0 PARTITION OF parts FOR VALUES FROM (0) TO (100);"
+      "CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (100) TO (1000) PARTITION BY RANGE (id);"
+      "CREATE TABLE parts_1_0 PARTITION OF parts_1 FOR VALUES FROM (100) TO (500);"
+      "CREATE SCHEMA other; CREATE TABLE other.\"Rest\" PARTITION OF parts DEFAULT;"
+      "INSERT INTO parts SELECT generate_series(1, 450); INSERT INTO parts VALUES (5000)");
+  auto work = by_blocks("parts");
+  // The plan's name of the table means the partition's row.
+  work.backfill.set = {{"display_name", "parts.name || parts.id"}};
+  const auto begun = expect_ok(target_->backfill_begin(work));
+  EXPECT_EQ(value("SELECT string_agg(relation, ' ' ORDER BY part) FROM diastole.backfill_part"),
+            "other.\"Rest\" public.parts_0 public.parts_1_0");
+  EXPECT_EQ(run_pass(work, 50).rows_changed, 451);
+  EXPECT_EQ(count("SELECT count(*) FROM parts WHERE display_name = 'x' || id"), 451);
+}
+
+TEST_F(BackfillTest, StridesOfAKeyThatIsNoNumberAreByItsHash) {
+  run("CREATE TABLE log (at timestamptz, n int, name text, display_name text, UNIQUE (at, n)); ALTER TABLE log "
+      "ALTER at SET NOT NULL, ALTER n SET NOT NULL; "
+      "INSERT INTO log SELECT now() + n * interval '1 s', -n, 'n' || n FROM generate_series(1, 900) n");
+  run("CREATE TABLE stamps (at timestamptz PRIMARY KEY, name text, display_name text); "
+      "INSERT INTO stamps SELECT now() + n * interval '1 s', 'n' || n FROM generate_series(1, 900) n");
+  for (const std::string table : {"log", "stamps"}) {
+    auto work = backfill(table);
+    work.id = id(table);
+    work.backfill.strides = 4;
+    const auto begun = expect_ok(target_->backfill_begin(work));
+    EXPECT_EQ(begun.walk.by, core::WalkBy::key);
+    EXPECT_EQ(begun.walk.strides, 4);
+    const auto state = run_pass(work, 20);
+    EXPECT_EQ(state.rows, 900);
+    EXPECT_EQ(state.rows_changed, 900);
+  }
+}
+
+TEST_F(BackfillTest, ABatchMayShrinkInTheMiddleOfAWindow) {
+  make_users(1'000);
+  count_updates("users");
+  auto work = backfill("users");
+  work.backfill.strides = 2;
+  expect_ok(target_->backfill_begin(work));
+  expect_ok(target_->backfill_batch(work, 1, 200, {}));  // opens a window of 400
+  for (int rows = 100; rows > 10; rows /= 2) expect_ok(target_->backfill_batch(work, 1, rows, {}));
+  const auto state = run_pass(work, 30);
+  EXPECT_EQ(state.rows, 1'000);
+  EXPECT_EQ(state.rows_changed, 1'000);
+  EXPECT_EQ(count("SELECT count(*) FROM users WHERE updates = 1 AND display_name = name"), 1'000);
+}
+
 TEST_F(BackfillTest, KilledBackendsCostNoRowAndRepeatNone) {
   make_users(3'000);
   count_updates("users");
