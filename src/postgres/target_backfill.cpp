@@ -31,7 +31,7 @@ std::optional<std::vector<std::string>> texts_of(const pqxx::row::reference& fie
   return texts;
 }
 
-std::string text_array(const pqxx::transaction_base& work, const std::optional<Place>& place) {
+std::string place_array(const pqxx::transaction_base& work, const std::optional<Place>& place) {
   return place ? text_array(work, *place) : "NULL";
 }
 
@@ -110,7 +110,7 @@ void insert_parts(pqxx::work& work, const ports::WorkId& id, const std::vector<P
         work,
         fmt::format("INSERT INTO diastole.backfill_part (plan, step, part, relation, lower, upper, rows_total, epoch) "
                     "VALUES ($1, $2, $3, $4, {}, {}, $5, $6)",
-                    text_array(work, part.lower), text_array(work, part.upper)),
+                    place_array(work, part.lower), place_array(work, part.upper)),
         id.plan.str(), id.step.str(), part.number, part.relation, part.rows_total, id.epoch.value);
   }
 }
@@ -210,8 +210,8 @@ void move_part(pqxx::work& work, const ports::WorkId& id, const Part& part, cons
       "{}, "
       "stride = {}, stride_to = {}, last_window = {}, done = {}, rows = rows + {}, rows_changed = rows_changed + {}, "
       "epoch = {}, updated_at = now() WHERE plan = {} AND step = {} AND part = {}",
-      text_array(work, cursor.done_to), text_array(work, cursor.window_to), closed ? 0 : part.window_rows,
-      cursor.stride, text_array(work, cursor.stride_to), cursor.last_window, cursor.done, closed ? part.window_rows : 0,
+      place_array(work, cursor.done_to), place_array(work, cursor.window_to), closed ? 0 : part.window_rows,
+      cursor.stride, place_array(work, cursor.stride_to), cursor.last_window, cursor.done, closed ? part.window_rows : 0,
       added.rows_changed, id.epoch.value, work.quote(id.plan.str()), work.quote(id.step.str()), part.number));
 }
 
