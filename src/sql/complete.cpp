@@ -108,6 +108,7 @@ Result<void> complete_backfill(Step& step, const PlanMemory& memory) {
       return at_path(std::move(valid.error()), step.path + "/verify");
   }
   std::ranges::move(lint_backfill(backfill, step.path, memory.known), std::back_inserter(step.findings));
+  std::ranges::move(choose_way(backfill, step.path, memory.known), std::back_inserter(step.findings));
   complete_undo(step, memory);
   return {};
 }

@@ -355,6 +355,16 @@ Answer Known::has_index_on(std::string_view table, const std::vector<std::string
   return std::ranges::any_of(known->indexes, theirs) ? Answer::yes : Answer::no;
 }
 
+std::vector<core::CatalogIndex> Known::indexes_made(std::string_view table) const {
+  std::vector<core::CatalogIndex> made;
+  for (const Index& index : indexes_) {
+    if (index.table != table_key(table)) continue;
+    made.push_back(
+        {.name = index.key, .columns = index.columns, .uses = {}, .unique = index.unique, .partial = index.partial});
+  }
+  return made;
+}
+
 std::vector<std::vector<std::string>> Known::unique_keys(std::string_view table) const {
   std::vector<std::vector<std::string>> keys;
   const auto add = [&](const std::vector<std::string>& columns) {

@@ -104,6 +104,9 @@ class Known {
   // says, `id` alone.
   [[nodiscard]] std::vector<std::vector<std::string>> unique_keys(std::string_view table) const;
 
+  // The indexes that the statements before have made on the table.
+  [[nodiscard]] std::vector<core::CatalogIndex> indexes_made(std::string_view table) const;
+
   // Takes in what the statement changes.
   void learn(const Analysed& statement);
   // Once a phase is over, the tables it has created may hold rows and serve code.

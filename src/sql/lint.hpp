@@ -56,6 +56,10 @@ struct LintedText {
 // Of a backfill at that path, whose table's name is quoted already.
 [[nodiscard]] std::vector<core::Finding> lint_backfill(const core::Backfill& backfill, const std::string& path,
                                                        const Known& known);
+// Puts the way that the engine will most likely choose into the backfill, where the catalog is known; finds that there
+// is none.
+[[nodiscard]] std::vector<core::Finding> choose_way(core::Backfill& backfill, const std::string& path,
+                                                    const Known& known);
 // The foreign keys that no index came for.
 [[nodiscard]] std::vector<core::Finding> open_foreign_keys(const PlanMemory& memory);
 

@@ -100,4 +100,23 @@ std::vector<core::Finding> lint_backfill(const core::Backfill& backfill, const s
   return BackfillNames(backfill, *table, known).check(path);
 }
 
+std::vector<core::Finding> choose_way(core::Backfill& backfill, const std::string& path, const Known& known) {
+  const core::CatalogRelation* table = known.table(backfill.table);
+  if (table == nullptr) return {};
+  core::CatalogRelation now = *table;
+  const auto made = known.indexes_made(backfill.table);
+  now.indexes.insert(now.indexes.end(), made.begin(), made.end());
+  auto walk = core::choose_walk(*known.catalog(), now, backfill);
+  if (walk) {
+    backfill.walk = *std::move(walk);
+    return {};
+  }
+  // The plan may be making a way (a primary key USING INDEX); preflight looks again before the backfill begins.
+  if (!made.empty()) return {};
+  core::Finding finding =
+      make_finding(kBackfillWithoutWay, kError, {.table = backfill.table, .name = walk.error().message});
+  finding.path = path + "/table";
+  return std::vector{std::move(finding)};
+}
+
 }  // namespace diastole::sql

@@ -178,6 +178,7 @@ std::span<const Rule* const> all_rules() {
       &kEnumOrdering,
       &kAlignment,
       &kUnknownColumn,
+      &kBackfillWithoutWay,
       &kBackfillWithoutNeeds,
       &kUnusedIgnore,
   });

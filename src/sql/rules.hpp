@@ -561,6 +561,8 @@ inline constexpr Rule kAlignment{"column-alignment",
 // of the plan itself
 inline constexpr Rule kUnknownColumn{"unknown-column", kError, kError,
                                      "a backfill of {table} knows no column {column}"};
+inline constexpr Rule kBackfillWithoutWay{"backfill-without-way", kError, kError,
+                                          "a backfill cannot walk {table}: {name}"};
 inline constexpr Rule kBackfillWithoutNeeds{"backfill-without-needs", kWarning, kWarning,
                                             "contract destroys in {table} what this backfill copies from: a value that "
                                             "old code writes after its row was copied "

@@ -124,7 +124,9 @@ TEST_F(ExecutionTest, ABackfillThatDividesByZeroGoesOnWhereItFailed) {
                                                              {"table", "divided"},
                                                              {"set", {{"share", "100 / (id - 70)"}}},
                                                              {"where", "share IS NULL"},
-                                                             {"verify", "zero_rows"}}})}});
+                                                             {"verify", "zero_rows"},
+                                                             {"walk", "key"},
+                                                             {"strides", 1}}})}});
   const auto failed = daemon_->run(plan);
   ASSERT_EQ(failed.at("state"), "failed");
   const auto& share = step_of(failed, "share");

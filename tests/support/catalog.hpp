@@ -24,6 +24,7 @@ inline core::CatalogIndex catalog_index(std::string name, std::vector<std::strin
   index.name = std::move(name);
   index.columns = std::move(columns);
   index.unique = unique;
+  index.ordered = true;
   index.bytes = 1'000'000'000;
   return index;
 }

@@ -227,6 +227,32 @@ TEST(BackfillTest, EachPartIsRefusedWithItsPath) {
   EXPECT_THAT(with([](auto& b) { b.where = ""; }), HasSubstr("/backfill/0/verify: zero_rows"));
 }
 
+TEST(BackfillTest, ShowsItsWayAsFarAsTheCatalogTells) {
+  auto catalog = test::shop_catalog();
+  const auto copied = [&](std::vector<Step> before, std::string table = "users") {
+    before.push_back(backfill_step());
+    before.back().backfill->table = std::move(table);
+    return complete(plan_of(std::move(before)), &catalog)->steps.back();
+  };
+  const auto add = sql_step(Phase::expand, "a", "ALTER TABLE users ADD display_name text");
+  const auto walk = copied({add}).backfill->walk;
+  ASSERT_TRUE(walk);
+  EXPECT_EQ(walk->by, core::WalkBy::blocks);
+  EXPECT_EQ(walk->strides, 8);
+  const auto indexed =
+      copied({add, sql_step(Phase::expand, "b", "CREATE INDEX CONCURRENTLY new_index ON users (display_name)")});
+  EXPECT_EQ(indexed.backfill->walk->strides, 1);
+  EXPECT_THAT(indexed.backfill->walk->because.back(), HasSubstr("new_index"));
+  EXPECT_EQ(copied({}, "unheard_of").backfill->walk, std::nullopt);
+
+  for (auto& relation : catalog.relations) {
+    if (relation.name.name == "users") relation.kind = core::RelationKind::foreign_table;
+  }
+  const auto refused = copied({add});
+  EXPECT_EQ(refused.backfill->walk, std::nullopt);
+  ASSERT_THAT(refused.findings, ::testing::Contains(::testing::Field(&core::Finding::rule, "backfill-without-way")));
+}
+
 TEST(BackfillTest, NamesNothingThatItsTableDoesNotHave) {
   const auto catalog = test::shop_catalog();
   const auto findings_of = [&](std::string expression, std::string where, std::string table = "users",
