@@ -139,7 +139,8 @@ TEST_F(SubmissionTest, TheAnalysisUsesTheCatalog) {
   users.rows = 50'000;
   users.bytes = 8'000'000;
   users.columns = {{.name = "id", .type = "bigint", .base_type = "bigint", .not_null = true},
-                   {.name = "name", .type = "text", .base_type = "text"}};
+                   {.name = "name", .type = "text", .base_type = "text"},
+                   {.name = "display_name", .type = "text", .base_type = "text"}};
   users.indexes = {{.name = "users_pkey", .columns = {"id"}, .uses = {}, .unique = true, .ordered = true}};
   core::CatalogSnapshot catalog;
   catalog.search_path = {"pg_catalog", "public"};
