@@ -281,7 +281,8 @@ Answer Known::is_valid(std::string_view table, std::string_view constraint) cons
 
 bool Known::has_valid_check(std::string_view table) const {
   if (const Learned* mine = learned(table); mine != nullptr) {
-    if (std::ranges::any_of(mine->checks, [](const Check& check) { return check.valid && !check.dropped; }))
+    if (std::ranges::any_of(mine->checks,
+                            [](const Check& check) { return check.valid && !check.dropped && !check.name.empty(); }))
       return true;
   }
   const CatalogRelation* known = this->table(table);

@@ -114,7 +114,7 @@ class Known {
 
  private:
   struct Check {
-    std::string name;
+    std::string name;             // none: the column is NOT NULL itself
     std::string not_null_column;  // where it says just that; else empty
     bool valid = false;
     bool dropped = false;

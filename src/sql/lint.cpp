@@ -8,6 +8,7 @@
 
 #include "contains.hpp"
 #include "kinds.hpp"
+#include "safe_form.hpp"
 
 namespace diastole::sql {
 namespace {
@@ -264,7 +265,7 @@ std::vector<core::Finding> open_foreign_keys(const PlanMemory& memory) {
   for (const PlanMemory::ForeignKey& key : memory.foreign_keys) {
     const core::Answer indexed = memory.known.has_index_on(key.table, key.columns);
     if (indexed == core::Answer::yes) continue;
-    const std::string index = fmt::format("{}_{}_idx", name_of_identifier(key.table).name, fmt::join(key.columns, "_"));
+    const std::string index = made_name(name_of_identifier(key.table).name, key.columns, "idx");
     core::Finding finding = make_finding(kForeignKeyIndex, kWarning,
                                          {.table = key.table,
                                           .column = join_names(key.columns),
@@ -274,6 +275,10 @@ std::vector<core::Finding> open_foreign_keys(const PlanMemory& memory) {
     finding.line = key.place.line;
     finding.column = key.place.column;
     if (indexed == core::Answer::maybe) finding.sharper_with = fmt::format("the indexes of {}", key.table);
+    if (StepWriter steps(memory.known, key.table); steps.is_partitioned()) {
+      steps.index(index, fmt::format("({})", join_names(key.columns)), false);
+      finding.safe_form = steps.take();
+    }
     open.push_back(std::move(finding));
   }
   return open;
@@ -297,11 +302,6 @@ std::string join_names(const std::vector<std::string>& names) {
   std::string joined;
   for (const std::string& name : names) joined += (joined.empty() ? "" : ", ") + quote_identifier(name);
   return joined;
-}
-
-std::string with_not_valid(std::string_view statement) {
-  const bool commented = statement.find("--") != std::string_view::npos;
-  return fmt::format("{}{}NOT VALID", statement, commented ? '\n' : ' ');
 }
 
 std::string name_or(std::string_view name, std::string_view otherwise) {

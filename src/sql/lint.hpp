@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,8 +37,17 @@ struct PlanMemory {
     std::string statement;
   };
 
+  // A foreign key that the plan adds to a table which may be a partition.
+  struct PartitionKey {
+    std::string table;  // by table_key()
+    std::string name;
+    std::string definition;
+    bool valid = false;
+  };
+
   Known known;
   std::vector<ForeignKey> foreign_keys;
+  std::vector<PartitionKey> partition_keys;
   std::vector<DroppedIndex> dropped_indexes;
   std::set<std::string, std::less<>> identified;  // table_key() of those that got a replica identity
 };
@@ -79,9 +89,21 @@ struct Lint {
 };
 
 void lint_alter_table(const Lint& lint);
+// Of a column that gets another type.
+struct TypeOf {
+  bool not_null;  // the same statement says SET NOT NULL
+  bool old;       // old code knows it
+};
+// ALTER COLUMN … TYPE.
+void lint_column_type(const Lint& lint, const std::string& table, std::string_view column, Node definition, TypeOf of);
+// An attribute of a composite type is dropped; where `fresh` is a type, for a new one of it.
+[[nodiscard]] std::vector<core::SafeStep> attribute_form(const Lint& lint, std::string_view attribute,
+                                                         std::string_view fresh);
+// ALTER TABLE, or ALTER INDEX, of what is known to be an index.
+[[nodiscard]] bool of_index(const Lint& lint);
 void lint_create_table(const Lint& lint);
 // A column's type, in CREATE TABLE and ADD COLUMN. `key`: the table's primary key has it.
-void lint_column(const Lint& lint, const std::string& table, const ColumnTraits& traits, bool key);
+void lint_column(const Lint& lint, const std::string& table, Node column, const ColumnTraits& traits, bool key);
 // A foreign key, as a table's constraint or a column's (whose names are then given).
 void lint_foreign_key(const Lint& lint, const std::string& table, Node constraint,
                       const std::vector<std::string>& columns);
@@ -139,6 +161,15 @@ struct Before {
 // Rules on several statements of one step.
 void lint_together(const Lint& lint, const Before& before);
 
+// What a kind of object, by libpg_query's name, breaks when it goes or gets another name.
+struct ObjectRule {
+  std::string_view type;
+  const Rule* rule;
+};
+// The type's own rule; the usual one where what goes would be missed.
+[[nodiscard]] const Rule* rule_for(std::span<const ObjectRule> rules, std::string_view type, bool destructive,
+                                   const Rule& usual);
+
 // What depends on a relation, or on one of its columns where it is given.
 struct Dependents {
   std::vector<std::string> blocking;  // PostgreSQL refuses to drop it before them
@@ -146,20 +177,25 @@ struct Dependents {
 };
 [[nodiscard]] Dependents dependents_of(const core::CatalogRelation& relation, std::string_view column,
                                        const Known& known);
-// Reports them for a drop in contract, or behind a CASCADE.
-void lint_dependents(const Lint& lint, const core::CatalogRelation& relation, std::string_view column, bool cascade);
+// Reports them for a drop in contract, or behind a CASCADE; `form` drops them first.
+void lint_dependents(const Lint& lint, const core::CatalogRelation& relation, std::string_view column, bool cascade,
+                     const std::vector<core::SafeStep>& form);
+// Steps of contract that drop what stands in the way, and then do `statement`.
+[[nodiscard]] std::vector<core::SafeStep> drop_form(const Lint& lint, std::span<const core::CatalogRelation> relations,
+                                                    std::string_view column, std::string statement);
+[[nodiscard]] std::vector<core::SafeStep> drop_column_form(const Lint& lint, const std::string& table,
+                                                           std::string_view column);
+// DROP TYPE and DROP DOMAIN: `rule` where it breaks one, and the columns that have the type.
+void lint_dropped_types(const Lint& lint, const Rule* rule, const Blanks& blanks, bool cascade);
+// ALTER TABLE … DROP CONSTRAINT.
+void lint_dropped_constraint(const Lint& lint, const std::string& table, std::string_view name, bool cascade);
 
 // Of a list of String nodes: unquoted, and as SQL.
 [[nodiscard]] std::vector<std::string> names_in(Node strings);
 [[nodiscard]] std::string join_names(const std::vector<std::string>& names);
 // A statement that says CASCADE without it, where it stands at the end.
 [[nodiscard]] std::string without_cascade(std::string_view statement);
-// The statement with NOT VALID at its end, behind a comment that ends it.
-[[nodiscard]] std::string with_not_valid(std::string_view statement);
 // `name` as SQL, or `otherwise` where it is empty.
 [[nodiscard]] std::string name_or(std::string_view name, std::string_view otherwise);
-// What SQL text stands for an expression: from its first byte to the end of the clause, as far as that can be told;
-// "<expression>" otherwise.
-[[nodiscard]] std::string expression_text(const Lint& lint, Node expression);
 
 }  // namespace diastole::sql

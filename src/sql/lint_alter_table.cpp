@@ -7,11 +7,11 @@
 #include <map>
 #include <set>
 
-#include "around.hpp"
 #include "column_def.hpp"
 #include "contains.hpp"
+#include "definition_text.hpp"
 #include "lint.hpp"
-#include "type_change.hpp"
+#include "safe_form.hpp"
 
 namespace diastole::sql {
 namespace {
@@ -29,6 +29,7 @@ class TableRules {
         known_(lint.known()),
         table_(relation_name(lint.body()["relation"])),
         idle_(lint.idle(table_)),
+        type_(lint.body().text("objtype") == "OBJECT_TYPE"),
         columns_([this](std::string_view name) { return new_column(name); }) {
     const core::CatalogRelation* present = known_.table(table_);
     for (const Node node : lint.body()["cmds"]) {
@@ -50,21 +51,28 @@ class TableRules {
     if (subtype == "AT_DropColumn") drop_column(command);
     if (subtype == "AT_SetNotNull") set_not_null();
     if (subtype == "AT_DropNotNull") drop_not_null();
-    if (subtype == "AT_AlterColumnType") change_type(definition);
+    if (subtype == "AT_AlterColumnType")
+      lint_column_type(lint_, table_, name_, definition,
+                       {.not_null = set_not_null_.contains(name_), .old = known_to_old_code()});
     if (subtype == "AT_ColumnDefault" || subtype == "AT_DropIdentity") change_default(command);
     if (subtype == "AT_AddColumn") add_column(command, definition);
     if (subtype == "AT_AddConstraint") add_constraint(definition);
-    if (subtype == "AT_DropConstraint") drop_constraint(command);
+    if (subtype == "AT_DropConstraint")
+      lint_dropped_constraint(lint_, table_, name_, command.text("behavior") == "DROP_CASCADE");
+    if (subtype == "AT_DropConstraint" || subtype == "AT_ValidateConstraint") {
+      for (PlanMemory::PartitionKey& key : lint_.memory.partition_keys) {
+        if (key.table == table_key(table_) && key.name == name_) key.valid = subtype == "AT_ValidateConstraint";
+      }
+    }
     if (subtype == "AT_DetachPartition") detach(definition);
-    if (subtype == "AT_AttachPartition") attach(definition["name"]);
+    if (subtype == "AT_AttachPartition") attach(definition);
     if (subtype.starts_with("AT_DisableTrig") || subtype == "AT_DisableRule")
       reporter_.report(kDisablingTrigger, blanks());
     if (subtype == "AT_EnableRowSecurity" || subtype == "AT_ForceRowSecurity") reporter_.report(kRowSecurity, blanks());
     if (subtype == "AT_ChangeOwner") lint_new_owner(lint_);
     if (subtype == "AT_ReplicaIdentity") lint_replica_identity(lint_, definition);
     if (subtype == "AT_AddIdentity" || subtype == "AT_SetIdentity") change_identity(definition);
-    if (contains(kRewriting, subtype) && !idle_ && lint_.body().text("objtype") != "OBJECT_INDEX")
-      reporter_.report(kTableRewrite, blanks());
+    if (contains(kRewriting, subtype) && !idle_ && !of_index(lint_)) reporter_.report(kTableRewrite, blanks());
   }
 
  private:
@@ -86,16 +94,20 @@ class TableRules {
     const core::CatalogRelation* present = known_.table(table_);
     if (command.flag("missing_ok") && present != nullptr && present->column(name_) == nullptr && known_to_old_code())
       return;
+    const SafeSteps form = type_ ? attribute_form(lint_, name_, {}) : drop_column_form(lint_, table_, name_);
     if (known_to_old_code() || reporter_.phase() == kContract) {
-      if (core::Finding* found = reporter_.report(kBanDropColumn, blanks()); found != nullptr && present != nullptr) {
+      core::Finding* found = reporter_.report(kBanDropColumn, blanks());
+      if (found != nullptr) found->safe_form = form;
+      if (found != nullptr && present != nullptr) {
         const Dependents others = dependents_of(*present, name_, known_);
         found->concerned = others.blocking;
         found->concerned.insert(found->concerned.end(), others.along.begin(), others.along.end());
       }
     }
     const bool cascade = command.text("behavior") == "DROP_CASCADE";
-    if (present != nullptr) return lint_dependents(lint_, *present, name_, cascade);
-    if (cascade) reporter_.report(kDropCascade, drop_blanks());
+    if (present != nullptr) return lint_dependents(lint_, *present, name_, cascade, form);
+    core::Finding* found = cascade ? reporter_.report(kDropCascade, drop_blanks()) : nullptr;
+    if (found != nullptr) found->safe_form = form;
   }
 
   [[nodiscard]] Blanks drop_blanks() const {
@@ -111,7 +123,9 @@ class TableRules {
                              : proven == Answer::maybe ? std::optional(kWarning)
                                                        : std::optional(kError);
     const auto in_expand = may_be_null(name_, columns_) ? std::optional(kError) : in_contract;
-    core::Finding* found = reporter_.report(kAddingNotNullable, blanks(), in_expand, in_contract);
+    const bool old_code = reporter_.phase() != kContract && may_be_null(name_, columns_);
+    core::Finding* found = reporter_.report(kAddingNotNullable, blanks(), in_expand, in_contract,
+                                            {.itself = !idle_, .old_code = old_code});
     if (found != nullptr && proven == Answer::maybe)
       found->sharper_with = fmt::format("the valid CHECK constraints of {}, and its size", table_);
   }
@@ -121,43 +135,6 @@ class TableRules {
     const core::CatalogRelation* present = known_.table(table_);
     const core::CatalogColumn* column = present == nullptr ? nullptr : present->column(name_);
     if (column == nullptr || column->not_null) reporter_.report(kDropNotNull, blanks());
-  }
-
-  void change_type(Node definition) {
-    const TypeChange change = type_change(known_, table_, name_, definition);
-    Blanks texts = blanks();
-    texts.type = change.to;
-    texts.name = "<new column>";
-    texts.object =
-        definition["raw_default"] ? "<the USING expression>" : fmt::format("{}::{}", texts.column, change.to);
-    if (set_not_null_.contains(name_) && !idle_) reporter_.report(kTypeWithNotNull, texts);
-    const bool free = change.widens && change.rewrites == Answer::no;
-    if (free && definition["collClause"]) change_collation(definition, texts);
-    if (free && change.scans == Answer::yes && !change.check.empty() && !idle_) {
-      texts.object = quote_identifier(change.check);
-      texts.name = "CONSTRAINT " + texts.object + " CHECK (…)";
-      reporter_.report(kTypeUnderCheck, texts);
-    }
-    if (free) return;
-    const auto in_contract = idle_ || change.rewrites == Answer::no ? kPasses
-                             : change.rewrites == Answer::yes       ? std::optional(kError)
-                                                                    : std::optional(kWarning);
-    const auto in_expand = known_to_old_code() ? std::optional(kError) : in_contract;
-    core::Finding* found = reporter_.report(kChangingColumnType, texts, in_expand, in_contract);
-    if (found != nullptr) found->subject.object.clear();
-    if (found != nullptr && change.from.empty())
-      found->sharper_with = fmt::format("the type that {}.{} has now", table_, quote_identifier(name_));
-  }
-
-  // Which collation it has now is not known.
-  void change_collation(Node definition, Blanks texts) {
-    texts.name = dotted_name(definition["collClause"]["collname"]);
-    const core::CatalogRelation* present = known_.table(table_);
-    const bool indexed = present == nullptr || std::ranges::any_of(present->indexes, [&](const auto& index) {
-                           return contains(index.columns, name_) || contains(index.uses, name_);
-                         });
-    const auto in_contract = idle_ || !indexed ? kPasses : std::optional(kWarning);
-    reporter_.report(kChangingCollation, texts, known_to_old_code() ? std::optional(kError) : in_contract, in_contract);
   }
 
   void change_default(Node command) {
@@ -192,65 +169,70 @@ class TableRules {
   }
 
   void add_column(Node command, Node column) {
-    if (lint_.body().text("objtype") == "OBJECT_TYPE") return;
+    if (type_) return;
     const ColumnTraits traits = column_traits(column, known_);
     const core::CatalogRelation* present = known_.table(table_);
     if (command.flag("missing_ok") && present != nullptr && present->column(traits.name) != nullptr) return;
     name_ = traits.name;
+    const std::size_t first = reporter_.count();
     if (!idle_) added_rows(traits);
     const bool filled = traits.has_default || traits.serial || traits.identity || traits.generated;
-    if (traits.not_null && !filled) {
-      Blanks texts = blanks();
-      texts.type = traits.type;
-      reporter_.report(kRequiredField, texts);
+    if (traits.not_null && !filled) reporter_.report(kRequiredField, column_blanks(traits));
+    for (const Node node : column["constraints"]) column_constraint(node.body(), traits);
+    if (reporter_.count() > first)
+      reporter_.reform(first, add_column_form(lint_.statement.parsed, known_, command, traits, columns_));
+    if (!idle_ && traits.constrained == Answer::maybe) unknown_type(traits);
+    lint_column(lint_, table_, column, traits, false);
+    for (const Node node : column["constraints"]) {
+      if (node.body().text("contype") == "CONSTR_FOREIGN") lint_foreign_key(lint_, table_, node.body(), {traits.name});
     }
-    lint_column(lint_, table_, traits, false);
-    for (const Node node : column["constraints"]) column_constraint(node.body());
   }
 
-  void added_rows(const ColumnTraits& traits) {
+  [[nodiscard]] Blanks column_blanks(const ColumnTraits& traits) const {
     Blanks texts = blanks();
     texts.type = traits.type;
+    return texts;
+  }
+
+  // That every row is written for it.
+  void added_rows(const ColumnTraits& traits) {
+    const Blanks texts = column_blanks(traits);
     if (traits.serial || traits.identity) {
-      texts.name = name_or(fmt::format("{}_{}_seq", name_of_identifier(table_).name, traits.name), "");
       reporter_.report(kSerialField, texts);
     } else if (traits.generated) {
-      texts.name = expression_text(lint_, traits.generated_expression);
       reporter_.report(kGeneratedField, texts);
     } else if (traits.per_row != Answer::no) {
-      texts.name = expression_text(lint_, traits.default_expression);
       core::Finding* found = reporter_.report(kVolatileDefault, texts);
       if (found != nullptr && traits.per_row == Answer::maybe)
         found->sharper_with = "the volatility of the functions in the default";
-    } else if (traits.constrained != Answer::no) {
-      const core::CatalogType* domain =
-          known_.catalog() == nullptr ? nullptr : known_.catalog()->type(name_of_identifier(traits.type));
-      texts.name = domain == nullptr ? "<the domain's own type>" : domain->base;
-      const auto severity = traits.constrained == Answer::yes ? kError : kWarning;
-      core::Finding* found = reporter_.report(kConstrainedDomain, texts, severity, severity);
-      if (found != nullptr && traits.constrained == Answer::maybe)
-        found->sharper_with = fmt::format("whether type {} is a domain with constraints", traits.type);
+    } else if (traits.constrained == Answer::yes) {
+      reporter_.report(kConstrainedDomain, texts);
     }
   }
 
-  void column_constraint(Node constraint) {
+  void unknown_type(const ColumnTraits& traits) {
+    if (traits.rewrites() == Answer::yes || traits.per_row != Answer::no) return;
+    Blanks texts = column_blanks(traits);
+    texts.name = "<the domain's own type>";
+    if (core::Finding* found = reporter_.report(kConstrainedDomain, texts, kWarning, kWarning))
+      found->sharper_with = fmt::format("whether type {} is a domain with constraints", traits.type);
+  }
+
+  // That every row is read for it. A foreign key looks for nothing where there is no value.
+  void column_constraint(Node constraint, const ColumnTraits& traits) {
     const std::string_view kind = constraint.text("contype");
-    const std::vector<std::string> columns{std::string(name_)};
-    Blanks texts = blanks();
-    texts.object = constraint_name(constraint, kind, columns);
+    const std::vector<std::string> columns{traits.name};
+    Blanks texts = column_blanks(traits);
+    texts.object = quote_identifier(constraint_name(constraint, kind, columns));
     if (kind == "CONSTR_UNIQUE" || kind == "CONSTR_PRIMARY") unique_key(constraint, columns, texts);
-    if (kind != "CONSTR_CHECK" && kind != "CONSTR_FOREIGN") return;
-    const bool foreign = kind == "CONSTR_FOREIGN";
-    const std::string alone = fmt::format("ALTER TABLE {} ADD CONSTRAINT {} {} NOT VALID", table_, texts.object,
-                                          foreign ? "FOREIGN KEY (…) REFERENCES …" : "CHECK (…)");
-    texts.statement = fmt::format("ALTER TABLE {} ADD COLUMN {} <type>; {}", table_, texts.column, alone);
-    // Without values there are none to look for in the other table (transformAlterTableStmt).
-    if (!idle_ && (!foreign || fills_)) report_not_valid(foreign, constraint, texts);
-    texts.statement = alone;
-    if (!foreign && !check_holds(constraint["raw_expr"], columns_)) reporter_.report(kCheckOldWriters, texts);
-    if (!foreign) return;
+    if (kind == "CONSTR_CHECK" && !idle_) reporter_.report(kMissingNotValid, texts);
+    if (kind == "CONSTR_CHECK" && !check_holds(constraint["raw_expr"], columns_))
+      reporter_.report(kCheckOldWriters, texts);
+    if (kind != "CONSTR_FOREIGN") return;
     if (may_dangle(constraint, columns, columns_)) old_writers("a foreign key", texts);
-    lint_foreign_key(lint_, table_, constraint, columns);
+    if (idle_ || !fills_) return;
+    texts.name = relation_name(constraint["pktable"]);
+    reporter_.report(kForeignKey, texts);
   }
 
   void unique_key(Node constraint, const std::vector<std::string>& columns, const Blanks& texts) {
@@ -266,7 +248,7 @@ class TableRules {
       if (not_null(column) == Answer::yes || !may_be_null(column, columns_)) continue;
       Blanks texts = blanks();
       texts.column = quote_identifier(column);
-      reporter_.report(kAddingNotNullable, texts, kError, kPasses);
+      reporter_.report(kAddingNotNullable, texts, kError, kPasses, {.itself = false, .old_code = true});
     }
   }
 
@@ -276,13 +258,41 @@ class TableRules {
     const auto columns = names_in(kind == "CONSTR_FOREIGN" ? constraint["fk_attrs"] : constraint["keys"]);
     Blanks texts = blanks();
     texts.column = join_names(columns);
-    texts.object = constraint_name(constraint, kind, columns);
+    const std::string name = constraint_name(constraint, kind, columns);
+    texts.object = quote_identifier(name);
     if (kind == "CONSTR_PRIMARY") lint_.memory.identified.emplace(table_key(table_));
     if (from_index) return kind == "CONSTR_PRIMARY" ? key_from_index(constraint, texts) : void();
-    if (kind == "CONSTR_UNIQUE" || kind == "CONSTR_PRIMARY") unique_key(constraint, columns, texts);
+    if (kind == "CONSTR_UNIQUE" || kind == "CONSTR_PRIMARY") add_key(constraint, name, columns, texts);
     if (kind == "CONSTR_EXCLUSION") add_exclusion(constraint, texts);
-    if (kind == "CONSTR_CHECK") add_check(constraint, texts);
-    if (kind == "CONSTR_FOREIGN") add_foreign_key(constraint, columns, texts);
+    if (kind == "CONSTR_CHECK") add_check(constraint, name, texts);
+    if (kind == "CONSTR_FOREIGN") add_foreign_key(constraint, name, columns, texts);
+  }
+
+  void add_key(Node constraint, const std::string& name, const std::vector<std::string>& columns, const Blanks& texts) {
+    StepWriter steps(known_, table_);
+    // Of a partitioned table alone: its partitions' indexes are attached to it.
+    if (!lint_.body()["relation"].flag("inh") && steps.is_partitioned()) return;
+    const std::size_t first = reporter_.count();
+    unique_key(constraint, columns, texts);
+    if (idle_ || reporter_.count() == first) return;
+    steps.key({.name = name,
+               .columns = columns,
+               .text = constraint_text(lint_.statement.parsed, constraint),
+               .primary = constraint.text("contype") == "CONSTR_PRIMARY",
+               .not_null = false,
+               .deferrable = constraint.flag("deferrable"),
+               .deferred = constraint.flag("initdeferred")});
+    reporter_.reform(first, first + 1, steps.take());
+  }
+
+  // What a partitioned table says of it holds for its partitions.
+  [[nodiscard]] Answer proven_not_null(std::string_view column) const {
+    Answer proven = not_null(column);
+    const core::CatalogRelation* present = known_.table(table_);
+    if (present == nullptr || present->partition_bound.empty()) return proven;
+    for (const core::RelationName& parent : present->parents)
+      proven = std::max(proven, known_.proven_not_null(known_.written(parent), column));
+    return proven;
   }
 
   // A row with NULL in one of the columns excludes none.
@@ -308,7 +318,7 @@ class TableRules {
       return;
     }
     for (const std::string& column : columns) {
-      const Answer proven = not_null(column);
+      const Answer proven = proven_not_null(column);
       if (proven == Answer::yes) continue;
       texts.column = quote_identifier(column);
       const auto severity = proven == Answer::no ? kError : kWarning;
@@ -319,17 +329,53 @@ class TableRules {
     }
   }
 
-  void add_check(Node constraint, Blanks texts) {
-    texts.statement = not_valid_statement(constraint, texts.object);
-    if (!constraint.flag("skip_validation") && !idle_) report_not_valid(false, constraint, texts);
-    if (!check_holds(constraint["raw_expr"], columns_)) reporter_.report(kCheckOldWriters, texts);
+  // NOT VALID and VALIDATE; the first alone where the statement says it already.
+  [[nodiscard]] SafeSteps check_form(Node constraint, const std::string& name, bool spares) const {
+    StepWriter steps(known_, table_);
+    if (!spares) steps.in_phase(kContract);
+    steps.check(alter_text(lint_.statement.parsed, lint_.body()["relation"]), name,
+                constraint_text(lint_.statement.parsed, constraint));
+    return steps.take();
   }
 
-  void add_foreign_key(Node constraint, const std::vector<std::string>& columns, Blanks texts) {
-    texts.statement = not_valid_statement(constraint, texts.object);
-    const bool blocks = !constraint.flag("skip_validation") && !idle_;
-    if (blocks) report_not_valid(true, constraint, texts);
-    if (!blocks && may_dangle(constraint, columns, columns_)) old_writers("a foreign key", texts);
+  void add_check(Node constraint, const std::string& name, const Blanks& texts) {
+    const bool spares = check_holds(constraint["raw_expr"], columns_);
+    const bool valid = !constraint.flag("skip_validation");
+    const std::size_t first = reporter_.count();
+    if (valid && !idle_) reporter_.report(kMissingNotValid, texts);
+    if (!spares) reporter_.report(kCheckOldWriters, texts);
+    if (valid && reporter_.count() > first) reporter_.reform(first, check_form(constraint, name, spares));
+  }
+
+  // Each already has the same, valid: the parent's adopts it and reads nothing.
+  [[nodiscard]] bool partitions_have_key(const std::string& definition) const {
+    const core::CatalogRelation* present = known_.table(table_);
+    if (present == nullptr || present->kind != core::RelationKind::partitioned_table) return false;
+    return std::ranges::all_of(known_.descendants(*present), [&](const core::CatalogRelation* one) {
+      if (one->kind == core::RelationKind::partitioned_table) return true;
+      const std::string partition = known_.written(one->name);
+      return std::ranges::any_of(lint_.memory.partition_keys, [&](const PlanMemory::PartitionKey& key) {
+        return key.valid && key.table == table_key(partition) && key.definition == definition;
+      });
+    });
+  }
+
+  void add_foreign_key(Node constraint, const std::string& name, const std::vector<std::string>& columns,
+                       Blanks texts) {
+    const std::string definition = constraint_text(lint_.statement.parsed, constraint);
+    const bool blocks = !constraint.flag("skip_validation") && !idle_ && !partitions_have_key(definition);
+    lint_.memory.partition_keys.push_back({.table = std::string(table_key(table_)),
+                                           .name = name,
+                                           .definition = definition,
+                                           .valid = !constraint.flag("skip_validation")});
+    if (blocks) {
+      texts.name = relation_name(constraint["pktable"]);
+      StepWriter steps(known_, table_);
+      steps.foreign_key(alter_text(lint_.statement.parsed, lint_.body()["relation"]), name, definition);
+      if (core::Finding* found = reporter_.report(kForeignKey, texts)) found->safe_form = steps.take();
+    } else if (may_dangle(constraint, columns, columns_)) {
+      old_writers("a foreign key", texts);
+    }
     lint_foreign_key(lint_, table_, constraint, columns);
   }
 
@@ -338,84 +384,42 @@ class TableRules {
     reporter_.report(kConstraintOldWriters, texts);
   }
 
-  // The statement, with NOT VALID where it lacks that.
-  [[nodiscard]] std::string not_valid_statement(Node constraint, const std::string& name) const {
-    std::string text(lint_.text());
-    if (constraint.flag("skip_validation")) return text;
-    if (lint_.body()["cmds"].size() > 1)
-      return fmt::format("ALTER TABLE {} ADD CONSTRAINT {} … NOT VALID", table_, name);
-    return with_not_valid(text);
-  }
-
-  void report_not_valid(bool foreign, Node constraint, Blanks texts) {
-    if (!foreign) return static_cast<void>(reporter_.report(kMissingNotValid, texts));
-    texts.name = relation_name(constraint["pktable"]);
-    reporter_.report(kForeignKey, texts);
-  }
-
   // As PostgreSQL would name it, so that a safe form can name it too.
   [[nodiscard]] std::string constraint_name(Node constraint, std::string_view kind,
                                             const std::vector<std::string>& columns) const {
-    if (const std::string_view given = constraint.text("conname"); !given.empty()) return quote_identifier(given);
+    if (const std::string_view given = constraint.text("conname"); !given.empty()) return std::string(given);
     const std::string table = name_of_identifier(table_).name;
-    const std::string joined = fmt::format("{}", fmt::join(columns, "_"));
-    if (kind == "CONSTR_PRIMARY") return quote_identifier(table + "_pkey");
-    if (kind == "CONSTR_UNIQUE") return quote_identifier(fmt::format("{}_{}_key", table, joined));
-    if (kind == "CONSTR_FOREIGN") return quote_identifier(fmt::format("{}_{}_fkey", table, joined));
-    std::string column;
+    if (kind == "CONSTR_PRIMARY") return made_name(table, {}, "pkey");
+    if (kind == "CONSTR_UNIQUE") return made_name(table, columns, "key");
+    if (kind == "CONSTR_FOREIGN") return made_name(table, columns, "fkey");
+    std::set<std::string> used;
     visit_objects(constraint["raw_expr"], [&](std::string_view key, Node node) {
-      if (key == "ColumnRef" && column.empty()) column = std::string("_") + std::string(last_name(node["fields"]));
+      if (key == "ColumnRef") used.emplace(last_name(node["fields"]));
     });
-    return quote_identifier(fmt::format("{}{}_check", table, column));
-  }
-
-  void drop_constraint(Node command) {
-    const bool cascade = command.text("behavior") == "DROP_CASCADE";
-    const core::CatalogRelation* present = known_.table(table_);
-    const core::CatalogConstraint* constraint = present == nullptr ? nullptr : present->constraint(name_);
-    core::Finding* cascades = cascade ? reporter_.report(kDropCascade, drop_blanks()) : nullptr;
-    if (cascades != nullptr && constraint != nullptr) cascades->concerned = resting_on(*present, *constraint);
-    if (constraint == nullptr || constraint->kind == core::ConstraintKind::check) return;
-    Blanks texts = blanks();
-    texts.object = quote_identifier(name_);
-    texts.kind = "DROP CONSTRAINT";
-    if (constraint->kind != core::ConstraintKind::foreign_key) return drop_key(*present, *constraint, texts, cascade);
-    texts.name = known_.written(constraint->references);
-    reporter_.report(kDropForeignKey, texts);
-  }
-
-  // Foreign keys of other tables rest on it, and ON CONFLICT of old code.
-  void drop_key(const core::CatalogRelation& present, const core::CatalogConstraint& key, const Blanks& texts,
-                bool cascade) {
-    reporter_.report(kBanDropObject, texts);
-    std::vector<std::string> resting = resting_on(present, key);
-    if (cascade || resting.empty()) return;
-    if (core::Finding* found = reporter_.report(kDropBlocked, texts)) found->concerned = std::move(resting);
-  }
-
-  // Nothing rests on a constraint that has no index.
-  [[nodiscard]] std::vector<std::string> resting_on(const core::CatalogRelation& present,
-                                                    const core::CatalogConstraint& key) const {
-    std::vector<std::string> resting;
-    if (key.index.empty() || key.kind == core::ConstraintKind::foreign_key) return resting;
-    for (const core::CatalogDependent& dependent : present.dependents) {
-      const core::CatalogConstraint* other =
-          dependent.kind == core::DependentKind::foreign_key ? key_of(dependent, known_) : nullptr;
-      if (other != nullptr && other->index == key.index && !known_.is_gone(dependent))
-        resting.push_back(fmt::format("foreign key {} of {}", quote_identifier(dependent.name.name),
-                                      to_sql({dependent.name.schema, dependent.table})));
-    }
-    return resting;
+    return made_name(table, used.size() == 1 ? std::vector{*used.begin()} : std::vector<std::string>{}, "check");
   }
 
   void detach(Node partition) {
     const std::string name = relation_name(partition["name"]);
-    reporter_.report(kDetachingPartition, {.table = table_, .name = name, .statement = std::string(lint_.text())});
+    const std::size_t first = reporter_.count();
+    reporter_.report(kDetachingPartition, {.table = table_, .name = name, .statement = reporter_.shown(lint_.text())});
     if (partition.flag("concurrent") || idle_) return;
-    reporter_.report(kConcurrentDetach, {.table = table_, .name = name});
+    const core::CatalogRelation* present = known_.table(table_);
+    const Blanks texts{.table = table_, .name = name};
+    if (present != nullptr && present->default_partition) {  // PostgreSQL detaches nothing CONCURRENTLY beside one
+      core::Finding* found = reporter_.report(kConcurrentDetach, texts, kWarning, kWarning);
+      if (found != nullptr) found->safe_form.clear();
+      return;
+    }
+    if (reporter_.report(kConcurrentDetach, texts) == nullptr) return;
+    StepWriter steps(known_, table_);
+    steps.in_phase(kContract);
+    steps.sql(fmt::format("ALTER TABLE {} DETACH PARTITION {} CONCURRENTLY", table_, name), "in a step of its own");
+    reporter_.reform(first, steps.take());
   }
 
-  void attach(Node partition) {
+  void attach(Node command) {
+    const Node partition = command["name"];
     if (!is_relation(partition) || lint_.body().text("objtype") == "OBJECT_INDEX") return;
     const std::string name = relation_name(partition);
     const bool present = known_.relation(partition) != nullptr;
@@ -424,8 +428,17 @@ class TableRules {
     core::Finding* found = reporter_.report(kAttachWithoutCheck,
                                             {.table = table_, .name = name, .statement = reporter_.shown(lint_.text())},
                                             severity, severity);
-    if (found != nullptr && !present)
-      found->sharper_with = fmt::format("the CHECK constraints of {}, and its size", name);
+    if (found == nullptr) return;
+    if (!present) found->sharper_with = fmt::format("the CHECK constraints of {}, and its size", name);
+    const std::string bounds = bounds_text(lint_.statement.parsed, known_.table(table_), command["bound"]);
+    if (bounds.empty()) return;
+    StepWriter steps(known_, name);
+    const std::string check = made_name(name_of(partition).name, {}, "bounds");
+    steps.in_phase(kContract);  // old code may write other rows to it, which the bounds refuse as well
+    steps.check(fmt::format("ALTER TABLE {}", name), check, fmt::format("CHECK ({})", bounds));
+    steps.sql(reporter_.shown(lint_.text()));
+    steps.sql(fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", name, quote_identifier(check)));
+    found->safe_form = steps.take();
   }
 
   const Lint& lint_;
@@ -433,6 +446,7 @@ class TableRules {
   const Known& known_;
   std::string table_;
   bool idle_;
+  bool type_;  // a composite type, not a table
   struct Added {
     NewColumn column;
     bool not_null;
@@ -446,6 +460,12 @@ class TableRules {
 
 }  // namespace
 
+bool of_index(const Lint& lint) {
+  const Node relation = lint.body()["relation"];
+  if (lint.body().text("objtype") == "OBJECT_INDEX") return true;
+  return lint.known().relation(relation) == nullptr && lint.known().index(name_of(relation)).table != nullptr;
+}
+
 namespace {
 
 // Nobody uses it yet; only what turns out badly later is worth a word.
@@ -453,7 +473,7 @@ void lint_new_table(const Lint& lint, const std::string& table, Node command) {
   const Node definition = command["def"].body();
   if (command.text("subtype") == "AT_AddColumn") {
     const ColumnTraits traits = column_traits(definition, lint.known());
-    lint_column(lint, table, traits, false);
+    lint_column(lint, table, definition, traits, false);
     for (const Node constraint : definition["constraints"]) {
       if (constraint.body().text("contype") == "CONSTR_FOREIGN")
         lint_foreign_key(lint, table, constraint.body(), {traits.name});
@@ -475,26 +495,6 @@ void lint_alter_table(const Lint& lint) {
   if (type && lint.known().is_new(type_named(name_of(lint.body()["relation"])))) return;
   TableRules rules(lint);
   for (const Node node : lint.body()["cmds"]) rules.check(node.body());
-}
-
-std::string expression_text(const Lint& lint, Node expression) {
-  const std::string_view text = lint.text();
-  const auto offset = static_cast<std::int64_t>(lint.statement.parsed.offset);
-  auto begin = static_cast<std::int64_t>(text.size());
-  visit_objects(expression, [&](std::string_view, Node node) {
-    const std::int64_t location = node.number("location") - offset;
-    if (location > 0) begin = std::min(begin, location);
-  });
-  if (begin >= static_cast<std::int64_t>(text.size())) return "<expression>";
-  const auto from = static_cast<std::size_t>(begin);
-  const std::size_t end = visit_outside(text, from, [&](std::size_t i) {
-    // The next column, or the next clause of this one.
-    constexpr auto kClauses = std::to_array<std::string_view>({",", ";", " NOT ", " CHECK", " UNIQUE", " PRIMARY",
-                                                               " REFERENCES", " CONSTRAINT", " not ", " check",
-                                                               " unique", " primary", " references", " constraint"});
-    return std::ranges::none_of(kClauses, [&](std::string_view clause) { return text.substr(i).starts_with(clause); });
-  });
-  return std::string(trim(text.substr(from, end - from)));
 }
 
 }  // namespace diastole::sql

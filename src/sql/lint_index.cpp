@@ -5,7 +5,10 @@
 #include <array>
 
 #include "contains.hpp"
+#include "definition_text.hpp"
+#include "diastole/sql/analysis.hpp"
 #include "lint.hpp"
+#include "safe_form.hpp"
 
 namespace diastole::sql {
 namespace {
@@ -20,6 +23,22 @@ std::string key_text(const std::vector<std::string>& columns) {
   std::string joined;
   for (const std::string& column : columns) joined += (joined.empty() ? "" : ", ") + name_or(column, "<expression>");
   return joined;
+}
+
+// Its own, or what PostgreSQL would call it; unquoted.
+std::string index_name(const Lint& lint) {
+  if (const std::string_view given = lint.body().text("idxname"); !given.empty()) return std::string(given);
+  auto columns = key_columns(lint.body());
+  for (std::string& column : columns) {
+    if (column.empty()) column = "expr";
+  }
+  return made_name(name_of(lint.body()["relation"]).name, columns, "idx");
+}
+
+// CREATE INDEX CONCURRENTLY with a name.
+std::string named(const Lint& lint, std::string statement) {
+  if (!lint.body().text("idxname").empty()) return statement;
+  return with_word(statement, "CONCURRENTLY", quote_identifier(index_name(lint)));
 }
 
 // The versions that can corrupt an index must be known to be there.
@@ -54,16 +73,54 @@ void lint_unique(const Lint& lint, const std::string& table, const std::vector<s
 }
 
 // Old code's ON CONFLICT finds it by its columns, and may count on it to refuse what is there already.
-void lint_dropped_unique(const Lint& lint, const core::RelationName& name, const std::string& table) {
-  if (lint.known().is_new_index(name)) return;
+bool lint_dropped_unique(const Lint& lint, const core::RelationName& name, const std::string& table) {
+  if (lint.known().is_new_index(name)) return false;
   const auto place = lint.known().index(name);
   const bool with_catalog = lint.known().catalog() != nullptr;
-  if (with_catalog && (place.index == nullptr || !place.index->unique || !place.index->valid)) return;
-  if (with_catalog && !place.index->partial && lint.known().has_unique_index(table, name, place.index->columns)) return;
+  if (with_catalog && (place.index == nullptr || !place.index->unique || !place.index->valid)) return false;
+  if (with_catalog && !place.index->partial && lint.known().has_unique_index(table, name, place.index->columns))
+    return false;
   core::Finding* found = lint.reporter.report(
       kDroppingUnique, {.table = table, .object = to_sql(name), .statement = lint.reporter.shown(lint.text())},
       with_catalog ? kError : kWarning, kPasses);
   if (found != nullptr && !with_catalog) found->sharper_with = fmt::format("whether {} is unique", to_sql(name));
+  return with_catalog;
+}
+
+// What a constraint stands on is dropped with it and in no other way.
+bool lint_constraint_index(const Lint& lint, const core::RelationName& name) {
+  const auto place = lint.known().index(name);
+  if (place.table == nullptr) return false;
+  const auto found = std::ranges::find_if(place.table->constraints, [&](const core::CatalogConstraint& one) {
+    return one.kind != core::ConstraintKind::foreign_key && one.index == place.index->name;
+  });
+  if (found == place.table->constraints.end()) return false;
+  const std::string table = lint.known().written(place.table->name);
+  const std::string constraint = quote_identifier(found->name);
+  core::Finding* reported = lint.reporter.report(
+      kDropBlocked, {.table = table, .object = to_sql(name), .kind = lint.statement.statement.kind});
+  if (reported == nullptr) return true;
+  reported->concerned = {fmt::format("constraint {} of {}", constraint, table)};
+  StepWriter steps(lint.known(), table);
+  steps.in_phase(kContract);
+  steps.sql(fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", table, constraint));
+  reported->safe_form = steps.take();
+  return true;
+}
+
+// One in each step. What is partitioned has no concurrent way.
+std::vector<core::SafeStep> concurrent_drops(const Lint& lint, const std::vector<Node>& names,
+                                             std::optional<core::Phase> phase) {
+  StepWriter steps(lint.known(), {});
+  steps.in_phase(phase);
+  for (const Node name : names) {
+    const auto place = lint.known().index(name_of_list(name));
+    if (place.table != nullptr && place.table->kind == core::RelationKind::partitioned_table) return {};
+    steps.sql(fmt::format("DROP INDEX CONCURRENTLY {}{}", lint.body().flag("missing_ok") ? "IF EXISTS " : "",
+                          dotted_name(name)),
+              "in a step of its own");
+  }
+  return steps.take();
 }
 
 }  // namespace
@@ -85,16 +142,21 @@ void lint_index(const Lint& lint) {
   const auto columns = key_columns(lint.body());
   const std::string name = name_or(lint.body().text("idxname"), "<name>");
   const Blanks partitioned{.table = table, .column = key_text(columns), .object = name};
+  const auto by_partition = [&](core::Finding* found) {
+    if (found == nullptr || !is_partitioned(lint, relation)) return;
+    StepWriter steps(lint.known(), table);
+    steps.index(index_name(lint), indexed_text(lint.statement.parsed, relation), lint.body().flag("unique"));
+    found->safe_form = steps.take();
+  };
   if (concurrent) {
     if (lint.statement.statement.index.empty())
-      lint.reporter.report(kRequireIndexName, {.statement = with_word(lint.text(), "CONCURRENTLY", "<name>")});
-    if (is_partitioned(lint, relation)) lint.reporter.report(kConcurrentPartitioned, partitioned);
+      lint.reporter.report(kRequireIndexName, {.statement = named(lint, std::string(lint.text()))});
+    if (is_partitioned(lint, relation)) by_partition(lint.reporter.report(kConcurrentPartitioned, partitioned));
     lint_corruption(lint);
   } else if (!lint.idle(table) && relation.flag("inh")) {
-    core::Finding* found = lint.reporter.report(
-        kConcurrentIndexCreation, {.table = table, .statement = with_word(lint.text(), "INDEX", "CONCURRENTLY")});
-    if (found != nullptr && is_partitioned(lint, relation))
-      found->safe_form = make_finding(kConcurrentPartitioned, kError, partitioned).safe_form;
+    by_partition(lint.reporter.report(
+        kConcurrentIndexCreation,
+        {.table = table, .statement = named(lint, with_word(lint.text(), "INDEX", "CONCURRENTLY"))}));
   }
   constexpr std::size_t kUsedColumns = 3;
   if (!lint.body().flag("unique") && columns.size() > kUsedColumns)
@@ -107,14 +169,23 @@ void lint_drop_index(const Lint& lint) {
   const Node objects = lint.body()["objects"];
   const bool concurrent = lint.body().flag("concurrent");
   const bool cascade = lint.body().text("behavior") == "DROP_CASCADE";
-  if (concurrent && (cascade || objects.size() > 1))
-    return static_cast<void>(lint.reporter.report(kOneConcurrentDrop, {.object = lint.statement.statement.index}));
-  bool busy = false;
+  std::vector<Node> names;
   for (const Node object : objects) {
-    const core::RelationName name = name_of_list(object.body()["items"]);
+    const Node name = object.body()["items"];
+    if (!lint_constraint_index(lint, name_of_list(name))) names.push_back(name);
+  }
+  const std::size_t first = lint.reporter.count();
+  if (concurrent && (cascade || objects.size() > 1)) {
+    lint.reporter.report(kOneConcurrentDrop, {.object = lint.statement.statement.index});
+    return lint.reporter.reform(first, concurrent_drops(lint, names, {}));
+  }
+  bool busy = false;
+  bool missed = false;
+  for (const Node items : names) {
+    const core::RelationName name = name_of_list(items);
     const std::string table = lint.known().table_of(name);
     const bool missing = lint.body().flag("missing_ok") && lint.known().catalog() != nullptr && table.empty();
-    lint_dropped_unique(lint, name, table);
+    missed |= lint_dropped_unique(lint, name, table);
     busy |= !missing && (table.empty() || !lint.idle(table));
     lint.memory.dropped_indexes.push_back({.name = to_sql(name),
                                            .table = table,
@@ -122,12 +193,12 @@ void lint_drop_index(const Lint& lint) {
                                            .statement = lint.reporter.shown(lint.text())});
   }
   if (!concurrent && busy) {
-    core::Finding* found =
-        lint.reporter.report(kConcurrentIndexDeletion, {.object = dotted_name(objects.front().body()["items"]),
-                                                        .statement = with_word(lint.text(), "INDEX", "CONCURRENTLY")});
+    core::Finding* found = lint.reporter.report(kConcurrentIndexDeletion, {.object = dotted_name(names.front())});
     if (found != nullptr && lint.known().catalog() == nullptr) found->sharper_with = "the size of the index's table";
   }
-  if (cascade) lint.reporter.report(kDropCascade, {.statement = "DROP INDEX CONCURRENTLY <index>"});
+  if (cascade) lint.reporter.report(kDropCascade, {});
+  if (lint.reporter.count() > first)
+    lint.reporter.reform(first, concurrent_drops(lint, names, missed ? std::optional(kContract) : std::nullopt));
 }
 
 void lint_reindex(const Lint& lint) {

@@ -7,20 +7,18 @@
 #include <span>
 
 #include "contains.hpp"
+#include "definition_text.hpp"
+#include "diastole/sql/analysis.hpp"
 #include "kinds.hpp"
 #include "lint.hpp"
+#include "safe_form.hpp"
 #include "type_name.hpp"
 
 namespace diastole::sql {
 namespace {
 
 using core::CatalogDependent;
-using core::DependentKind;
 
-struct ObjectRule {
-  std::string_view type;
-  const Rule* rule;
-};
 constexpr auto kDropRules = std::to_array<ObjectRule>({
     {"OBJECT_TABLE", &kBanDropTable},
     {"OBJECT_FOREIGN_TABLE", &kBanDropTable},
@@ -29,57 +27,6 @@ constexpr auto kDropRules = std::to_array<ObjectRule>({
     {"OBJECT_RULE", &kBanDropObject},
     {"OBJECT_POLICY", &kBanDropObject},
 });
-constexpr auto kRenameRules = std::to_array<ObjectRule>({
-    {"OBJECT_TABLE", &kRenamingTable},
-    {"OBJECT_VIEW", &kRenamingTable},
-    {"OBJECT_MATVIEW", &kRenamingTable},
-    {"OBJECT_FOREIGN_TABLE", &kRenamingTable},
-    {"OBJECT_COLUMN", &kRenamingColumn},
-    {"OBJECT_SCHEMA", &kRenamingSchema},
-});
-
-// The type's own rule; the usual one where what goes would be missed.
-const Rule* rule_for(std::span<const ObjectRule> rules, std::string_view type, bool destructive, const Rule& usual) {
-  const auto found = std::ranges::find(rules, type, &ObjectRule::type);
-  if (found != rules.end()) return found->rule;
-  return destructive ? &usual : nullptr;
-}
-
-std::string described(const CatalogDependent& dependent) {
-  std::string text = fmt::format("{} {}", to_string(dependent.kind), to_sql(dependent.name));
-  if (!dependent.table.empty())
-    text = fmt::format("{} {} of {}", to_string(dependent.kind), quote_identifier(dependent.name.name),
-                       to_sql({dependent.name.schema, dependent.table}));
-  if (!dependent.certain) text += " (its text names it)";
-  return text;
-}
-
-// What PostgreSQL refuses to leave without what it hangs on. Of a column only what uses it depends on it.
-bool blocks(const CatalogDependent& dependent, bool column) {
-  switch (dependent.kind) {
-    case DependentKind::view:
-    case DependentKind::materialized_view:
-    case DependentKind::foreign_key:
-    case DependentKind::column_default: return true;  // of a sequence
-    case DependentKind::function: return dependent.certain;
-    case DependentKind::rule:
-    case DependentKind::policy:
-    case DependentKind::trigger:
-    case DependentKind::generated_column:
-    case DependentKind::partition_key: return column;
-    case DependentKind::publication: return column && !dependent.columns.empty();
-    case DependentKind::sequence:
-    case DependentKind::statistics: return false;
-  }
-  return false;
-}
-
-// A table that goes takes its own things along without a word; only what others would miss is worth one.
-bool worth_saying(const CatalogDependent& dependent, bool column) {
-  return column || dependent.kind == DependentKind::function || dependent.kind == DependentKind::publication ||
-         dependent.kind == DependentKind::trigger || dependent.kind == DependentKind::policy;
-}
-
 // As DROP names it; of a trigger, rule or policy its table.
 std::string object_text(Node object, bool member) {
   const Node body = object.body();
@@ -132,88 +79,11 @@ std::string without_cascade(std::string_view statement) {
   return std::string(ends ? trim_end(statement.substr(0, statement.size() - kWord.size())) : statement);
 }
 
-Dependents dependents_of(const core::CatalogRelation& relation, std::string_view column, const Known& known) {
-  Dependents found;
-  const bool of_column = !column.empty();
-  for (const CatalogDependent& dependent : relation.dependents) {
-    const bool whole = dependent.columns.empty();
-    const bool carries = whole && (dependent.kind == DependentKind::publication || !dependent.certain);
-    if (known.is_gone(dependent) || (of_column && !carries && !contains(dependent.columns, column))) continue;
-    if (blocks(dependent, of_column)) {
-      found.blocking.push_back(described(dependent));
-    } else if (worth_saying(dependent, of_column)) {
-      found.along.push_back(described(dependent));
-    }
-  }
-  if (!of_column) return found;
-  for (const core::CatalogIndex& index : relation.indexes) {
-    if (contains(index.columns, column) || contains(index.uses, column))
-      found.along.push_back(fmt::format("index {}", to_sql({relation.name.schema, index.name})));
-  }
-  for (const core::CatalogConstraint& constraint : relation.constraints) {
-    const bool has_index = constraint.kind == core::ConstraintKind::primary_key ||
-                           constraint.kind == core::ConstraintKind::unique ||
-                           constraint.kind == core::ConstraintKind::exclusion;
-    if (!has_index && contains(constraint.columns, column))
-      found.along.push_back(fmt::format("constraint {}", quote_identifier(constraint.name)));
-  }
-  return found;
+const Rule* rule_for(std::span<const ObjectRule> rules, std::string_view type, bool destructive, const Rule& usual) {
+  const auto found = std::ranges::find(rules, type, &ObjectRule::type);
+  if (found != rules.end()) return found->rule;
+  return destructive ? &usual : nullptr;
 }
-
-void lint_dependents(const Lint& lint, const core::CatalogRelation& relation, std::string_view column, bool cascade) {
-  Dependents found = dependents_of(relation, column, lint.known());
-  const std::string table = lint.known().written(relation.name);
-  const std::string object = column.empty() ? table : fmt::format("{}.{}", table, quote_identifier(column));
-  const Blanks blanks{.table = table,
-                      .column = column.empty() ? std::string{} : quote_identifier(column),
-                      .object = object,
-                      .kind = lint.statement.statement.kind,
-                      .statement = cascade ? without_cascade(lint.text()) : std::string(lint.text())};
-  if (cascade) {
-    std::ranges::move(found.along, std::back_inserter(found.blocking));
-    if (core::Finding* reported = lint.reporter.report(kDropCascade, blanks))
-      reported->concerned = std::move(found.blocking);
-    return;
-  }
-  if (!found.blocking.empty()) {
-    if (core::Finding* reported = lint.reporter.report(kDropBlocked, blanks)) reported->concerned = found.blocking;
-  }
-  if (found.along.empty()) return;
-  if (core::Finding* reported = lint.reporter.report(kDropTakesAlong, blanks))
-    reported->concerned = std::move(found.along);
-}
-
-namespace {
-
-// Columns of a type or domain; whether the catalog knows all that are named.
-bool lint_dropped_types(const Lint& lint, const Blanks& blanks, bool cascade) {
-  std::vector<std::string> columns;
-  bool known = lint.known().catalog() != nullptr;
-  for (const Node object : lint.body()["objects"]) {
-    const core::RelationName name = name_of_list(object.body()["names"]);
-    const core::CatalogType* type = known && !name.name.empty() ? lint.known().catalog()->type(name) : nullptr;
-    known &= type != nullptr;
-    if (type == nullptr) continue;
-    for (const core::RelationName& user : type->used_by) {
-      const core::CatalogRelation* table = lint.known().relation(user);
-      if (table == nullptr) continue;
-      for (const core::CatalogColumn& column : table->columns) {
-        std::string of = type_without_length(column.type);
-        if (of.ends_with("[]")) of.resize(of.size() - 2);
-        const bool same = name_of_identifier(of).name == type->name.name;
-        if (same && !lint.known().is_dropped_column(user, column.name))
-          columns.push_back(fmt::format("column {} of {}", quote_identifier(column.name), to_sql(user)));
-      }
-    }
-  }
-  if (!cascade && columns.empty()) return known;
-  if (!known && columns.empty()) return false;
-  if (core::Finding* found = lint.reporter.report(cascade ? kDropCascade : kDropBlocked, blanks))
-    found->concerned = std::move(columns);
-  return true;
-}
-
-}  // namespace
 
 void lint_drop(const Lint& lint) {
   const Node body = lint.body();
@@ -242,57 +112,53 @@ void lint_drop(const Lint& lint) {
                       .object = relations ? std::string{} : listed,
                       .kind = lint.statement.statement.kind,
                       .statement = cascade ? without_cascade(lint.text()) : std::string(lint.text())};
-  if (rule != nullptr) lint.reporter.report(*rule, blanks);
+  if (type == "OBJECT_TYPE" || type == "OBJECT_DOMAIN") return lint_dropped_types(lint, rule, blanks, cascade);
   const bool sequences = kind != nullptr && kind->naming == Naming::sequence;
-  bool told = lint_dropped_types(lint, blanks, cascade);
   const auto present = relations || sequences ? present_of(lint) : std::vector<const core::CatalogRelation*>{};
+  std::vector<core::CatalogRelation> alone;
+  alone.reserve(present.size());
   for (const core::CatalogRelation* relation : present) {
-    core::CatalogRelation alone = *relation;
-    std::erase_if(alone.dependents, [&](const CatalogDependent& one) { return dropped_too(one, present); });
-    lint_dependents(lint, alone, {}, cascade);
-    lint_dropped_table(lint, *relation);
+    std::erase_if(alone.emplace_back(*relation).dependents,
+                  [&](const CatalogDependent& one) { return dropped_too(one, present); });
   }
-  told |= !present.empty();
-  if (cascade && !told) lint.reporter.report(kDropCascade, blanks);
+  const SafeSteps form = drop_form(lint, alone, {}, blanks.statement);
+  if (core::Finding* found = rule == nullptr ? nullptr : lint.reporter.report(*rule, blanks)) found->safe_form = form;
+  for (const core::CatalogRelation& relation : alone) lint_dependents(lint, relation, {}, cascade, form);
+  for (const core::CatalogRelation* relation : present) lint_dropped_table(lint, *relation);
+  if (!cascade || !present.empty()) return;
+  if (core::Finding* found = lint.reporter.report(kDropCascade, blanks)) found->safe_form = form;
 }
 
-void lint_rename(const Lint& lint) {
-  const Node body = lint.body();
-  const Node relation = body["relation"];
-  const std::string table = is_relation(relation) ? relation_name(relation) : std::string{};
-  const std::string_view type = body.text("renameType");
-  const auto renaming = renamed_object(lint.statement.parsed);
-  if (lint.known().is_new(table) || (renaming && lint.known().is_new(renaming->from))) return;
-  if (type == "OBJECT_COLUMN" && lint.known().is_new_column(table, body.text("subname"))) return;
-  const Rule* rule = rule_for(kRenameRules, type, lint.statement.statement.destructive, kRenamingObject);
-  if (rule == nullptr) return;
-  const std::string column_type = lint.known().column_type(table, body.text("subname"));
-  core::Finding* found = lint.reporter.report(
-      *rule, {.table = table,
-              .column = name_or(type == "OBJECT_COLUMN" ? body.text("subname") : "", ""),
-              .object = type == "OBJECT_SCHEMA" ? quote_identifier(body.text("subname")) : std::string{},
-              .kind = lint.statement.statement.kind,
-              .name = quote_identifier(body.text("newname")),
-              .type = column_type.empty() ? "<type>" : column_type,
-              .statement = std::string(lint.text())});
-  if (found != nullptr && rule == &kRenamingColumn && column_type.empty())
-    found->sharper_with = fmt::format("the type of {}.{}", table, quote_identifier(body.text("subname")));
+namespace {
+
+// Whose foreign keys point to what TRUNCATE … CASCADE names; the partitions of what is named go with it anyway.
+std::vector<std::string> emptied_too(const Lint& lint) {
+  std::vector<std::string> tables;
+  for (const core::Touch& touch : lint.statement.statement.touches) {
+    const core::CatalogRelation* present = lint.known().table(touch.relation);
+    const bool partition = present != nullptr && !present->partition_bound.empty();
+    if (!touch.named && touch.kind == core::Touch::Kind::table && !partition) tables.push_back(touch.relation);
+  }
+  return tables;
 }
 
-// ALTER … SET SCHEMA gives a table another name, too.
-void lint_set_schema(const Lint& lint) {
-  const Node relation = lint.body()["relation"];
-  const std::string table = is_relation(relation) ? relation_name(relation) : std::string{};
-  const auto renaming = renamed_object(lint.statement.parsed);
-  if (lint.known().is_new(table) || (renaming && lint.known().is_new(renaming->from))) return;
-  if (!lint.statement.statement.destructive) return;
-  const Rule* rule = rule_for(kRenameRules, lint.body().text("objectType"), true, kRenamingObject);
-  const std::string schema = quote_identifier(lint.body().text("newschema"));
-  lint.reporter.report(*rule, {.table = table,
-                               .kind = lint.statement.statement.kind,
-                               .name = schema + "." + quote_identifier(relation.text("relname")),
-                               .statement = std::string(lint.text())});
+std::vector<core::SafeStep> truncate_form(const Lint& lint) {
+  std::vector<std::string> tables;
+  bool all_known = true;
+  for (const Node relation : lint.body()["relations"]) {
+    all_known &= lint.known().relation(relation.body()) != nullptr;
+    tables.push_back((relation.body().flag("inh") ? "" : "ONLY ") + relation_name(relation.body()));
+  }
+  std::ranges::move(emptied_too(lint), std::back_inserter(tables));
+  if (!all_known) tables.emplace_back("<each table that references them>");
+  StepWriter steps(lint.known(), {});
+  steps.in_phase(kContract);
+  steps.sql(fmt::format("TRUNCATE {}{}", fmt::join(tables, ", "),
+                        lint.body().flag("restart_seqs") ? " RESTART IDENTITY" : ""));
+  return steps.take();
 }
+
+}  // namespace
 
 void lint_truncate(const Lint& lint) {
   std::vector<std::string> old;
@@ -304,13 +170,13 @@ void lint_truncate(const Lint& lint) {
   const bool cascade = lint.body().text("behavior") == "DROP_CASCADE";
   const Blanks blanks{.table = fmt::format("{}", fmt::join(old, ", ")),
                       .statement = cascade ? without_cascade(lint.text()) : std::string(lint.text())};
+  const std::size_t first = lint.reporter.count();
   lint.reporter.report(kBanTruncate, blanks);
   if (!cascade) return;
   core::Finding* found = lint.reporter.report(kBanTruncateCascade, blanks);
   if (found == nullptr) return;
-  for (const core::Touch& touch : lint.statement.statement.touches) {
-    if (!touch.named) found->concerned.push_back(fmt::format("table {}", touch.relation));
-  }
+  for (const std::string& table : emptied_too(lint)) found->concerned.push_back(fmt::format("table {}", table));
+  lint.reporter.reform(first, truncate_form(lint));
 }
 
 void lint_replace_view(const Lint& lint) {
@@ -342,7 +208,8 @@ bool is_new_type(const Lint& lint) {
 void lint_enum(const Lint& lint) {
   const Node body = lint.body();
   const Blanks blanks{.object = dotted_name(body["typeName"]),
-                      .name = fmt::format("'{}'", body.text("newVal")),
+                      .name = sql_literal(body.text("newVal")),
+                      .type = sql_literal(body.text("oldVal")),
                       .statement = std::string(lint.text())};
   if (!body.text("oldVal").empty()) {
     if (is_new_type(lint)) return;
@@ -356,37 +223,55 @@ void lint_create_enum(const Lint& lint) {
   lint.reporter.report(kCreatingEnum, {.object = dotted_name(lint.body()["typeName"])});
 }
 
+namespace {
+
+// New values are checked from then on; those that are there are read under a lock that blocks writers.
+SafeSteps domain_form(const Lint& lint, const std::string& domain, std::string_view name) {
+  const bool not_null = lint.body().text("subtype") == "O";
+  const std::string definition =
+      not_null ? "CHECK (VALUE IS NOT NULL)" : constraint_text(lint.statement.parsed, lint.body()["def"].body());
+  const std::string quoted = quote_identifier(name);
+  StepWriter steps(lint.known(), {});
+  steps.in_phase(kContract);
+  steps.sql(fmt::format("ALTER DOMAIN {} ADD CONSTRAINT {} {} NOT VALID", domain, quoted, definition));
+  steps.sql(fmt::format("ALTER DOMAIN {} VALIDATE CONSTRAINT {}", domain, quoted),
+            "in a step of its own, and at a quiet time: writes to each table wait until it is read");
+  return steps.take();
+}
+
+}  // namespace
+
+// C: add constraint, O: set not null, V: validate (parsenodes.h).
 void lint_domain(const Lint& lint) {
   const Node body = lint.body();
-  const std::string_view action = body.text("subtype");  // C: add constraint, O: set not null (parsenodes.h)
-  if ((action != "C" && action != "O") || is_new_type(lint)) return;
+  const std::string_view action = body.text("subtype");
+  if ((action != "C" && action != "O" && action != "V") || is_new_type(lint)) return;
+  const Node constraint = body["def"].body();
   const std::string domain = dotted_name(body["typeName"]);
-  const std::string name = name_or(body["def"].body().text("conname"), domain + "_check");
-  const bool not_valid = body["def"].body().flag("skip_validation");
-  Blanks blanks{.table = "every table that uses the domain",
-                .object = domain,
-                .name = name,
-                .statement = action == "C" && !not_valid ? with_not_valid(lint.text()) : std::string(lint.text())};
   const core::CatalogType* present =
       lint.known().catalog() == nullptr ? nullptr : lint.known().catalog()->type(name_of_list(body["typeName"]));
   const bool idle = present != nullptr && std::ranges::all_of(present->used_by, [&](const core::RelationName& table) {
                       return lint.idle(lint.known().written(table));
                     });
-  if (!not_valid && !idle) {
-    core::Finding* found = lint.reporter.report(kDomainConstraint, blanks);
+  std::string name(action == "V" ? body.text("name") : constraint.text("conname"));
+  if (name.empty()) name = made_name(name_of_list(body["typeName"]).name, {}, action == "O" ? "not_null" : "check");
+  const Blanks blanks{
+      .table = "columns of " + domain, .object = domain, .name = quote_identifier(name), .statement = {}};
+  const std::size_t first = lint.reporter.count();
+  if (!constraint.flag("skip_validation") && !idle) {
+    // What VALIDATE does is no more than ADD would, and there is no other way to do it.
+    const auto severity = action == "V" ? kWarning : kError;
+    core::Finding* found = lint.reporter.report(kDomainConstraint, blanks, severity, severity);
     if (found != nullptr && present == nullptr) found->sharper_with = fmt::format("the tables that use {}", domain);
   }
-  if (present != nullptr && present->used_by.empty()) return;
-  core::Finding* found = lint.reporter.report(
-      kCheckOldWriters, {.table = "columns of " + domain, .object = name, .statement = blanks.statement});
-  if (found != nullptr) {
-    found->subject = {.table = {}, .column = {}, .object = domain};
-    found->safe_form.resize(1);
-    found->safe_form.push_back({.phase = kContract,
-                                .form = core::SafeStep::Form::sql,
-                                .text = fmt::format("ALTER DOMAIN {} VALIDATE CONSTRAINT {}", domain, name),
-                                .note = "in a step of its own"});
+  const bool unused = present != nullptr && present->used_by.empty();
+  if (action != "V" && !unused) {
+    Blanks of_constraint = blanks;
+    of_constraint.object = blanks.name;
+    if (core::Finding* found = lint.reporter.report(kCheckOldWriters, of_constraint))
+      found->subject = {.table = {}, .column = {}, .object = domain};
   }
+  lint.reporter.reform(first, action == "V" ? SafeSteps{} : domain_form(lint, domain, name));
 }
 
 void lint_create_domain(const Lint& lint) {
@@ -397,9 +282,26 @@ void lint_create_domain(const Lint& lint) {
 
 void lint_refresh(const Lint& lint) {
   const std::string view = relation_name(lint.body()["relation"]);
+  if (lint.body().flag("skipData")) {
+    if (!lint.known().is_new(view))
+      lint.reporter.report(
+          kBanDropObject,
+          {.table = view, .kind = "REFRESH MATERIALIZED VIEW … WITH NO DATA", .statement = std::string(lint.text())});
+    return;
+  }
   if (lint.body().flag("concurrent") || lint.idle(view)) return;
-  lint.reporter.report(kConcurrentRefresh,
-                       {.table = view, .statement = with_word(lint.text(), "VIEW", "CONCURRENTLY")});
+  core::Finding* found = lint.reporter.report(
+      kConcurrentRefresh, {.table = view, .statement = with_word(lint.text(), "VIEW", "CONCURRENTLY")});
+  const core::CatalogRelation* present = lint.known().relation(lint.body()["relation"]);
+  if (found == nullptr || present == nullptr) return;
+  const bool has_key = std::ranges::any_of(present->indexes, [](const core::CatalogIndex& index) {
+    return index.unique && index.valid && !index.partial && !contains(index.columns, "");
+  });
+  if (has_key) return;
+  StepWriter steps(lint.known(), view);
+  steps.index(made_name(present->name.name, {}, "key"), "(<columns that are unique>)", true);
+  steps.sql(with_word(lint.text(), "VIEW", "CONCURRENTLY"));
+  found->safe_form = steps.take();
 }
 
 void lint_vacuum(const Lint& lint) {
@@ -408,8 +310,12 @@ void lint_vacuum(const Lint& lint) {
   const auto tables = lint.statement.statement.tables();
   if (!tables.empty() && std::ranges::all_of(tables, [&](const std::string& table) { return lint.idle(table); }))
     return;
-  lint.reporter.report(
-      kVacuumFull, {.table = fmt::format("{}", fmt::join(tables, ", ")), .kind = cluster ? "CLUSTER" : "VACUUM FULL"});
+  const std::string listed = fmt::format("{}", fmt::join(tables, ", "));
+  const std::string_view all = cluster ? "every table that was clustered before" : "every table";
+  lint.reporter.report(kVacuumFull, {.table = listed,
+                                     .kind = cluster ? "CLUSTER" : "VACUUM FULL",
+                                     .name = listed.empty() ? std::string(all) : listed,
+                                     .statement = listed.empty() ? "VACUUM" : "VACUUM " + listed});
 }
 
 void lint_drop_owned(const Lint& lint) {

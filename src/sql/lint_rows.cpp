@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "contains.hpp"
 #include "lint.hpp"
 #include "rows.hpp"
+#include "safe_form.hpp"
 #include "source_rows.hpp"
 #include "text.hpp"
 
@@ -19,7 +21,7 @@ class Clauses {
  public:
   explicit Clauses(std::string_view text) : text_(text) {
     visit_outside(text, 0, [&](std::size_t i) {
-      if (i == 0 || is_blank(text[i - 1]) || text[i - 1] == ')') keyword_at(i);
+      if (i == 0 || text[i - 1] != '.') keyword_at(i);
       return true;
     });
   }
@@ -33,34 +35,23 @@ class Clauses {
   }
 
  private:
-  static bool is_blank(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
-
   void keyword_at(std::size_t at) {
+    const bool distinct = std::exchange(distinct_, is_keyword(text_, at, "DISTINCT"));
+    if (distinct) return;  // IS DISTINCT FROM
     for (const std::string_view keyword : {"SET", "FROM", "USING", "WHERE", "RETURNING"}) {
-      if (at + keyword.size() > text_.size()) continue;
-      const bool same = std::ranges::equal(text_.substr(at, keyword.size()), keyword, [](char a, char b) {
-        return (a >= 'a' && a <= 'z' ? a - 'a' + 'A' : a) == b;
-      });
-      const std::size_t end = at + keyword.size();
-      if (same && (end == text_.size() || is_blank(text_[end]) || text_[end] == '(')) places_.emplace_back(keyword, at);
+      if (is_keyword(text_, at, keyword)) places_.emplace_back(keyword, at);
     }
   }
 
   std::string_view text_;
+  bool distinct_ = false;  // the token before
   std::vector<std::pair<std::string_view, std::size_t>> places_;
 };
 
-std::string yaml_quoted(std::string_view text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    if (c == '\n') {
-      quoted += ' ';
-      continue;
-    }
-    quoted += c;
-  }
-  return quoted + '"';
+// A column's name as `set` has it: unquoted, in the letters that PostgreSQL would read.
+std::string exact_name(std::string_view column) {
+  const auto parts = split_identifier(column, 1);
+  return parts ? name_of_identifier(parts->front()).name : std::string(column);
 }
 
 // "a = 1, b = f(x, y)" as a mapping; empty where it is not so simple.
@@ -70,10 +61,11 @@ std::string set_mapping(std::string_view clause) {
     const std::size_t end = visit_outside(clause, begin, [&](std::size_t i) { return clause[i] != ','; });
     const std::string_view one = clause.substr(begin, end - begin);
     const std::size_t equals = one.find('=');
-    if (equals == std::string_view::npos || one.substr(0, equals).find_first_of("([\"") != std::string_view::npos)
+    if (equals == std::string_view::npos || one.substr(0, equals).find_first_of("([") != std::string_view::npos)
       return {};
-    mapping += fmt::format("{}{}: {}", mapping.empty() ? "" : ", ", trim(one.substr(0, equals)),
-                           yaml_quoted(trim(one.substr(equals + 1))));
+    mapping +=
+        fmt::format("{}{}: {}", mapping.empty() ? "" : ", ", yaml_scalar(exact_name(trim(one.substr(0, equals)))),
+                    yaml_scalar(without_comments(one.substr(equals + 1))));
     begin = end + 1;
   }
   return mapping;
@@ -100,8 +92,9 @@ std::string as_backfill(const Lint& lint, bool top, std::string_view tag, Node b
   const bool plain = clauses.behind("FROM").empty() && !body["relation"]["alias"];
   const std::string set = plain ? set_mapping(clauses.behind("SET")) : std::string{};
   const bool whole = plain && !where.empty() && !reads_what_it_sets(body);
-  return fmt::format("table: {}\nset: {{ {} }}\nwhere: {}", table, set.empty() ? "<column>: <expression>" : set,
-                     whole ? yaml_quoted(where) : "<a condition that is false once the row is done>");
+  return fmt::format("table: {}\nset: {{ {} }}\nwhere: {}", yaml_scalar(table),
+                     set.empty() ? "<column>: <expression>" : set,
+                     whole ? yaml_scalar(without_comments(where)) : "<a condition that is false once the row is done>");
 }
 
 void lint_insert(const Lint& lint, Node body) {

@@ -23,6 +23,12 @@ struct Blanks {
   std::string statement = {};
 };
 
+// Which of a rule's two reasons hold.
+struct Because {
+  bool itself = true;
+  bool old_code = true;
+};
+
 class Reporter {
  public:
   // `server_version` is 0 where nobody knows it. `commits`: a COMMIT or ROLLBACK stands somewhere in the text.
@@ -40,7 +46,7 @@ class Reporter {
   core::Finding* report(const Rule& rule, const Blanks& blanks);
   // The same with other severities than the rule's own, where the catalog knows better.
   core::Finding* report(const Rule& rule, const Blanks& blanks, std::optional<core::Severity> in_expand,
-                        std::optional<core::Severity> in_contract);
+                        std::optional<core::Severity> in_contract, Because because = {});
 
   // The statement, for a finding of which it may have one for each of its parts: of a long one only the first have it.
   [[nodiscard]] std::string shown(std::string_view statement) {
@@ -59,6 +65,14 @@ class Reporter {
   // It is refused only because it does in one statement what a backfill does in batches.
   [[nodiscard]] bool batches() const { return batches_; }
   void belongs_in_backfill() { batches_ = true; }
+  // Findings so far.
+  [[nodiscard]] std::size_t count() const { return findings_.size(); }
+  // Gives those from the one of that number on this safe form.
+  void reform(std::size_t from, const std::vector<core::SafeStep>& steps) { reform(from, findings_.size(), steps); }
+  // The same up to another.
+  void reform(std::size_t from, std::size_t to, const std::vector<core::SafeStep>& steps) {
+    for (; from < to; ++from) findings_[from].safe_form = steps;
+  }
   [[nodiscard]] std::vector<core::Finding> take() { return std::move(findings_); }
 
  private:
@@ -83,7 +97,8 @@ class Reporter {
 };
 
 // A finding without a place.
-[[nodiscard]] core::Finding make_finding(const Rule& rule, core::Severity severity, const Blanks& blanks);
+[[nodiscard]] core::Finding make_finding(const Rule& rule, core::Severity severity, const Blanks& blanks,
+                                         Because because = {});
 
 // `text` with `word` put behind the first `after`, a keyword: CREATE INDEX … into CREATE INDEX CONCURRENTLY ….
 [[nodiscard]] std::string with_word(std::string_view text, std::string_view after, std::string_view word);

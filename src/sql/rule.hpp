@@ -34,6 +34,7 @@ struct Rule {
   std::array<SafeTemplate, 3> safe = {};
   int since = 0;                                // server versions as PostgreSQL numbers them, from this one …
   int until = std::numeric_limits<int>::max();  // … up to, not including, this one
+  std::string_view why_old_code = {};           // a second reason, which may hold without the first
 };
 
 }  // namespace diastole::sql

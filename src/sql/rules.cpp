@@ -30,6 +30,11 @@ std::string cell(std::string_view text) {
   return shown;
 }
 
+std::string why_cell(const Rule& rule) {
+  const std::string why = cell(rule.why);
+  return rule.why_old_code.empty() ? why : fmt::format("{}; {}", why, cell(rule.why_old_code));
+}
+
 std::string safe_cell(const Rule& rule) {
   std::string shown;
   for (const SafeTemplate& safe : rule.safe) {
@@ -61,7 +66,7 @@ std::string rules_reference() {
   std::string table = "| rule | expand, backfill | contract | why | instead | servers |\n|---|---|---|---|---|---|\n";
   for (const Rule* rule : all_rules()) {
     table += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", rule->name, shown(rule->expand), shown(rule->contract),
-                         cell(rule->why), safe_cell(*rule), servers_cell(*rule));
+                         why_cell(*rule), safe_cell(*rule), servers_cell(*rule));
   }
   return table;
 }

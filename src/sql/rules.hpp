@@ -103,7 +103,7 @@ inline constexpr Rule kBanTruncateCascade{
     kError,
     kError,
     "TRUNCATE … CASCADE empties every table that references {table} too, and those that reference them",
-    {{{.text = "TRUNCATE {table}, <each table that references it>"}}}};
+    {{{.phase = kContract, .text = "TRUNCATE {table}, <each table that references it>"}}}};
 inline constexpr Rule kRenamingColumn{
     "renaming-column",
     kError,
@@ -127,11 +127,12 @@ inline constexpr Rule kRenamingSchema{"renaming-schema",
                                       kPasses,
                                       "old code still uses the name of schema {object}",
                                       {{{.phase = kContract, .text = "{statement}"}}}};
-inline constexpr Rule kRenamingEnumValue{"renaming-enum-value",
-                                         kError,
-                                         kPasses,
-                                         "old code still reads and writes the old name of a value of {object}",
-                                         {{{.phase = kExpand, .text = "ALTER TYPE {object} ADD VALUE {name}"}}}};
+inline constexpr Rule kRenamingEnumValue{
+    "renaming-enum-value",
+    kError,
+    kPasses,
+    "old code still reads and writes the old name of a value of {object}",
+    {{{.phase = kExpand, .text = "ALTER TYPE {object} ADD VALUE {name} AFTER {type}"}}}};
 inline constexpr Rule kRenamingObject{"renaming-object",
                                       kError,
                                       kPasses,
@@ -225,38 +226,42 @@ inline constexpr Rule kOwner{
 
 // what holds locks for long; harmless on tables that are new or small
 inline constexpr Rule kChangingColumnType{
-    "changing-column-type",
-    kError,
-    kWarning,
-    "a new type for {table}.{column} rewrites the table under ACCESS EXCLUSIVE, and code that runs may not expect it",
-    {{{.phase = kExpand, .text = "ALTER TABLE {table} ADD COLUMN {name} {type}"},
-      {.phase = kBackfill,
-       .text = "table: {table}\nset: { {name}: \"{object}\" }\nwhere: {name} IS DISTINCT FROM ({object})",
-       .note = "once every instance writes both",
-       .form = core::SafeStep::Form::backfill},
-      {.phase = kContract, .text = "ALTER TABLE {table} DROP COLUMN {column}"}}}};
+    .name = "changing-column-type",
+    .expand = kError,
+    .contract = kWarning,
+    .why = "a new type for {table}.{column} rewrites the table under ACCESS EXCLUSIVE",
+    .safe = {{{.phase = kExpand, .text = "ALTER TABLE {table} ADD COLUMN {name} {type}"},
+              {.phase = kBackfill,
+               .text = "table: {table}\nset: { {name}: {object} }\nwhere: {name} IS DISTINCT FROM ({object})",
+               .note = "once every instance writes both",
+               .form = core::SafeStep::Form::backfill},
+              {.phase = kContract, .text = "ALTER TABLE {table} DROP COLUMN {column}"}}},
+    .why_old_code = "code that runs may not expect another type of {table}.{column}"};
 inline constexpr Rule kTypeUnderCheck{
     "changing-type-under-check",
     kWarning,
     kWarning,
     "a constraint uses {table}.{column}, so PostgreSQL checks every row anew under ACCESS EXCLUSIVE",
-    {{{.text = "ALTER TABLE {table} DROP CONSTRAINT {object}", .note = "before"},
-      {.text = "{statement}"},
-      {.text = "ALTER TABLE {table} ADD {name} NOT VALID", .note = "after it, and VALIDATE in a step of its own"}}}};
+    {{{.phase = kContract,
+       .text = "ALTER TABLE {table} DROP CONSTRAINT {object}, ALTER COLUMN {column} TYPE {type}, "
+               "ADD CONSTRAINT {object} CHECK (<its expression>) NOT VALID"},
+      {.phase = kContract,
+       .text = "ALTER TABLE {table} VALIDATE CONSTRAINT {object}",
+       .note = "in a step of its own"}}}};
 inline constexpr Rule kTypeWithNotNull{
     "change-column-with-not-null",
     kError,
     kError,
     "a new type and NOT NULL at once: the rewrite fails at the first NULL, after the table was locked for all of it",
-    {{{.text = "ALTER TABLE {table} ALTER COLUMN {column} TYPE {type}"},
+    {{{.text = "ALTER TABLE {table} ALTER COLUMN {column} TYPE {type}", .note = "or a new column where that rewrites"},
       {.phase = kContract, .text = "{table}.{column}", .form = core::SafeStep::Form::set_not_null}}}};
 inline constexpr Rule kAddingNotNullable{
-    "adding-not-nullable-field",
-    kError,
-    kWarning,
-    "SET NOT NULL scans {table} under ACCESS EXCLUSIVE unless a valid CHECK proves it, and old writers may leave "
-    "{column} out",
-    {{{.phase = kContract, .text = "{table}.{column}", .form = core::SafeStep::Form::set_not_null}}}};
+    .name = "adding-not-nullable-field",
+    .expand = kError,
+    .contract = kWarning,
+    .why = "SET NOT NULL scans {table} under ACCESS EXCLUSIVE unless a valid CHECK proves it",
+    .safe = {{{.phase = kContract, .text = "{table}.{column}", .form = core::SafeStep::Form::set_not_null}}},
+    .why_old_code = "old writers may leave {table}.{column} out"};
 inline constexpr Rule kNotNullAfterUpdate{
     "set-not-null-after-update",
     kError,
@@ -276,7 +281,7 @@ inline constexpr Rule kVolatileDefault{
     {{{.text = "ALTER TABLE {table} ADD COLUMN {column} {type}"},
       {.text = "ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {name}"},
       {.phase = kBackfill,
-       .text = "table: {table}\nset: { {column}: \"{name}\" }\nwhere: {column} IS NULL",
+       .text = "table: {table}\nset: { {column}: {name} }\nwhere: {column} IS NULL",
        .form = core::SafeStep::Form::backfill}}}};
 inline constexpr Rule kSerialField{
     "adding-serial-field",
@@ -287,7 +292,7 @@ inline constexpr Rule kSerialField{
       {.text = "ALTER TABLE {table} ADD COLUMN {column} bigint; "
                "ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT nextval('{name}')"},
       {.phase = kBackfill,
-       .text = "table: {table}\nset: { {column}: \"nextval('{name}')\" }\nwhere: {column} IS NULL",
+       .text = "table: {table}\nset: { {column}: nextval('{name}') }\nwhere: {column} IS NULL",
        .form = core::SafeStep::Form::backfill}}}};
 inline constexpr Rule kGeneratedField{
     "adding-generated-field",
@@ -296,7 +301,7 @@ inline constexpr Rule kGeneratedField{
     "a stored generated column rewrites {table} under ACCESS EXCLUSIVE",
     {{{.text = "ALTER TABLE {table} ADD COLUMN {column} {type}", .note = "kept by a trigger"},
       {.phase = kBackfill,
-       .text = "table: {table}\nset: { {column}: \"{name}\" }\nwhere: {column} IS DISTINCT FROM ({name})",
+       .text = "table: {table}\nset: { {column}: {name} }\nwhere: {column} IS DISTINCT FROM ({name})",
        .form = core::SafeStep::Form::backfill}}}};
 inline constexpr Rule kConstrainedDomain{"adding-constrained-domain-field",
                                          kError,
@@ -408,8 +413,8 @@ inline constexpr Rule kDropTableForeignKeys{
 inline constexpr Rule kVacuumFull{"ban-vacuum-full",
                                   kError,
                                   kError,
-                                  "{kind} rewrites the table under ACCESS EXCLUSIVE",
-                                  {{{.text = "VACUUM {table}"}}}};
+                                  "{kind} rewrites {name} under ACCESS EXCLUSIVE",
+                                  {{{.text = "{statement}", .note = "VACUUM without FULL"}}}};
 inline constexpr Rule kDomainConstraint{
     "ban-alter-domain-with-add-constraint",
     kError,
@@ -506,38 +511,38 @@ inline constexpr Rule kJson{"add-column-json",
                             kWarning,
                             kWarning,
                             "json has no equality operator, so SELECT DISTINCT, GROUP BY and UNION fail on {column}",
-                            {{{.text = "{column} jsonb"}}}};
+                            {{{.text = "{statement}", .note = "with jsonb"}}}};
 inline constexpr Rule kBigintOverInt{"prefer-bigint-over-int",
                                      kWarning,
                                      kWarning,
                                      "key {column} runs out after 2,147,483,647 values, and a wider one is a rewrite",
-                                     {{{.text = "{column} bigint"}}}};
+                                     {{{.text = "{statement}", .note = "with bigint"}}}};
 inline constexpr Rule kBigintOverSmallint{"prefer-bigint-over-smallint",
                                           kWarning,
                                           kWarning,
                                           "key {column} runs out after 32,767 values, and a wider one is a rewrite",
-                                          {{{.text = "{column} bigint"}}}};
+                                          {{{.text = "{statement}", .note = "with bigint"}}}};
 inline constexpr Rule kPreferIdentity{
     "prefer-identity",
     kWarning,
     kWarning,
     "serial makes a sequence with rights and an owner of its own, and lets INSERTs bypass it unseen",
-    {{{.text = "{column} bigint GENERATED BY DEFAULT AS IDENTITY"}}}};
+    {{{.text = "{statement}", .note = "with bigint GENERATED BY DEFAULT AS IDENTITY"}}}};
 inline constexpr Rule kPreferText{"prefer-text-field",
                                   kWarning,
                                   kWarning,
                                   "a limit on {column} that must shrink one day, or change its type, is a rewrite",
-                                  {{{.text = "{column} text"}}}};
+                                  {{{.text = "{statement}", .note = "with text"}}}};
 inline constexpr Rule kPreferTimestamptz{"prefer-timestamptz",
                                          kWarning,
                                          kWarning,
                                          "{column} forgets its time zone: what moment it means depends on who reads it",
-                                         {{{.text = "{column} timestamptz"}}}};
+                                         {{{.text = "{statement}", .note = "with timestamptz"}}}};
 inline constexpr Rule kBanChar{"ban-char-field",
                                kWarning,
                                kWarning,
                                "char(n) is padded with blanks, which comparisons and applications treat differently",
-                               {{{.text = "{column} text"}}}};
+                               {{{.text = "{statement}", .note = "with text"}}}};
 inline constexpr Rule kCreateDomain{
     "ban-create-domain-with-constraint",
     kWarning,

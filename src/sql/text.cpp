@@ -105,23 +105,46 @@ std::string_view long_identifier(std::string_view sql) {
   for (std::size_t at = skip_blank(sql, 0); at < sql.size(); at = skip_blank(sql, at)) {
     const std::size_t begin = at;
     const char c = sql[at];
-    if (c == '\'') {
-      const bool escapes = begin > 0 && (sql[begin - 1] == 'E' || sql[begin - 1] == 'e');
-      at = skip_quoted(sql, at, '\'', escapes);
-    } else if (c == '"') {
-      at = skip_quoted(sql, at, '"', false);
-      if (at - begin > kMaxIdentifierBytes + 2) return sql.substr(begin, at - begin);
-    } else if (c == '$') {
-      at = skip_dollars(sql, at);
-    } else if (word_byte(c)) {
-      while (at < sql.size() && word_byte(sql[at])) ++at;
-      const bool number = c >= '0' && c <= '9';
-      if (!number && at - begin > kMaxIdentifierBytes) return sql.substr(begin, at - begin);
-    } else {
-      ++at;
-    }
+    at = skip_token(sql, at);
+    const bool name = word_byte(c) && c != '$' && !(c >= '0' && c <= '9');
+    if (at - begin > kMaxIdentifierBytes + 2 && c == '"') return sql.substr(begin, at - begin);
+    if (at - begin > kMaxIdentifierBytes && name) return sql.substr(begin, at - begin);
   }
   return {};
+}
+
+std::size_t skip_token(std::string_view sql, std::size_t at) {
+  const char c = sql[at];
+  if (c == '\'') return skip_quoted(sql, at, '\'', at > 0 && (sql[at - 1] == 'E' || sql[at - 1] == 'e'));
+  if (c == '"') return skip_quoted(sql, at, '"', false);
+  if (c == '$') return skip_dollars(sql, at);
+  if (!word_byte(c)) return at + 1;
+  while (at < sql.size() && word_byte(sql[at])) ++at;
+  return at;
+}
+
+std::string without_comments(std::string_view sql) {
+  std::string plain;
+  for (std::size_t at = skip_blank(sql, 0); at < sql.size();) {
+    const std::size_t end = skip_token(sql, at);
+    plain += sql.substr(at, end - at);
+    at = skip_blank(sql, end);
+    if (at == end || at == sql.size()) continue;
+    // Two literals are one only over the end of a line.
+    const bool continued = sql[at] == '\'' && sql.substr(end, at - end).find('\n') != std::string_view::npos;
+    plain += continued ? '\n' : ' ';
+  }
+  return plain;
+}
+
+bool is_keyword(std::string_view sql, std::size_t at, std::string_view keyword) {
+  return std::ranges::equal(sql.substr(at, skip_token(sql, at) - at), keyword,
+                            [](char a, char b) { return (a >= 'a' && a <= 'z' ? a - 'a' + 'A' : a) == b; });
+}
+
+std::size_t find_keyword(std::string_view sql, std::string_view keyword, std::size_t from) {
+  const std::size_t at = visit_outside(sql, from, [&](std::size_t i) { return !is_keyword(sql, i, keyword); });
+  return at < sql.size() && is_keyword(sql, at, keyword) ? at : sql.size();
 }
 
 Place place_at(std::string_view sql, std::size_t offset) {

@@ -28,25 +28,29 @@ struct Place {
 [[nodiscard]] std::string_view trim_end(std::string_view text);
 [[nodiscard]] std::string_view trim(std::string_view text);
 
-// Calls visitor(offset) for the bytes from `from` on that stand outside quotes and parentheses, until it returns false,
-// a parenthesis closes that was not opened, or the text ends; where that was.
+// The byte behind the literal, quoted identifier, dollar-quoted text, word or other single byte at `at`, which is no
+// blank.
+[[nodiscard]] std::size_t skip_token(std::string_view sql, std::size_t at);
+// Trimmed, and with one blank for each run of white space and comments.
+[[nodiscard]] std::string without_comments(std::string_view sql);
+
+// Calls visitor(offset) for where each token from `from` on begins that stands outside parentheses and brackets, until
+// it returns false, one closes that was not opened, or the text ends; where that was.
 template <typename Visitor>
 std::size_t visit_outside(std::string_view sql, std::size_t from, Visitor&& visitor) {
   int depth = 0;
-  char quote = '\0';
-  for (std::size_t i = from; i < sql.size(); ++i) {
+  for (std::size_t i = skip_blank(sql, from); i < sql.size(); i = skip_blank(sql, skip_token(sql, i))) {
     const char c = sql[i];
-    if (quote != '\0') {
-      if (c == quote) quote = '\0';
-      continue;
-    }
-    if (c == '\'' || c == '"') quote = c;
-    if (c == '(') ++depth;
-    if (c == ')' && --depth < 0) return i;
+    if (c == '(' || c == '[') ++depth;
+    if ((c == ')' || c == ']') && --depth < 0) return i;
     if (depth == 0 && !visitor(i)) return i;
   }
   return sql.size();
 }
+// Where the keyword, in capitals, stands outside parentheses at or after `from`; the size where it does not.
+[[nodiscard]] std::size_t find_keyword(std::string_view sql, std::string_view keyword, std::size_t from = 0);
+// The token at `at` is the keyword, in capitals.
+[[nodiscard]] bool is_keyword(std::string_view sql, std::size_t at, std::string_view keyword);
 
 // The first identifier, with its quotes, of more bytes than PostgreSQL keeps; empty where there is none. Looks past
 // strings and comments.

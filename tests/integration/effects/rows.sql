@@ -107,7 +107,6 @@ INSERT INTO serials (a) VALUES (5);
 UPDATE plain SET b = 'x';
 -- => plain ROW EXCLUSIVE, scanned
 
--- may: maybe
 UPDATE plain SET b = 'x' WHERE a = 7;
 -- => plain ROW EXCLUSIVE
 
@@ -225,7 +224,6 @@ MERGE INTO plain USING teams ON teams.id = plain.id WHEN MATCHED THEN UPDATE SET
 MERGE INTO plain USING teams ON teams.id = plain.id + 10000 WHEN NOT MATCHED THEN DO NOTHING WHEN MATCHED THEN DELETE;
 -- => plain ROW EXCLUSIVE, scanned; teams ACCESS SHARE, scanned
 
--- may: maybe
 WITH gone AS (DELETE FROM plain WHERE a = 7 RETURNING *) INSERT INTO scratch SELECT id + 10000, b FROM gone;
 -- => plain ROW EXCLUSIVE; scratch ROW EXCLUSIVE
 
