@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "diastole/sql/analysis.hpp"
+#include "pasted_form.hpp"
 #include "support/catalog.hpp"
 
 namespace diastole::sql {
@@ -36,6 +37,18 @@ std::vector<std::string> concerned(std::string_view rule, std::string_view sql) 
   static const auto catalog = catalog_with_more();
   for (const core::Finding& finding : *lint(sql, core::Phase::contract, &catalog)) {
     if (finding.rule == rule) return finding.concerned.empty() ? std::vector<std::string>{"nobody"} : finding.concerned;
+  }
+  return {};
+}
+// Pasted into a plan, which has to be accepted.
+std::vector<std::string> form(std::string_view sql) {
+  static const auto catalog = catalog_with_more();
+  for (const core::Finding& finding : *lint(sql, core::Phase::contract, &catalog)) {
+    if (finding.rule != "drop-blocked-by-dependents" && finding.rule != "ban-drop-cascade") continue;
+    EXPECT_THAT(test::paste(finding, core::Phase::contract, &catalog).refused, IsEmpty()) << sql;
+    std::vector<std::string> steps;
+    for (const core::SafeStep& step : finding.safe_form) steps.push_back(step.text);
+    return steps;
   }
   return {};
 }
@@ -87,6 +100,18 @@ TEST(DependentsTest, OfAKeyAreTheForeignKeysThatRestOnIt) {
   EXPECT_THAT(blocked("ALTER TABLE orders DROP CONSTRAINT orders_user_fkey; "
                       "ALTER TABLE users DROP CONSTRAINT users_pkey"),
               IsEmpty());
+}
+
+TEST(DependentsTest, AreDroppedFirstInTheSafeForm) {
+  EXPECT_THAT(form("DROP TYPE feeling"), ElementsAre("ALTER TABLE users DROP COLUMN feel", "DROP TYPE feeling"));
+  EXPECT_THAT(form("DROP TYPE feeling CASCADE"),
+              ElementsAre("ALTER TABLE users DROP COLUMN feel", "DROP TYPE feeling"));
+  EXPECT_THAT(form("DROP SEQUENCE tickets"),
+              ElementsAre("ALTER TABLE users ALTER COLUMN age DROP DEFAULT", "DROP SEQUENCE tickets"));
+  const auto key = ElementsAre("ALTER TABLE orders DROP CONSTRAINT orders_user_fkey",
+                               "ALTER TABLE users DROP CONSTRAINT users_pkey");
+  EXPECT_THAT(form("ALTER TABLE users DROP CONSTRAINT users_pkey"), key);
+  EXPECT_THAT(form("ALTER TABLE users DROP CONSTRAINT users_pkey CASCADE"), key);
 }
 
 }  // namespace
