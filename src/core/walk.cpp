@@ -17,8 +17,8 @@ namespace {
 constexpr Names<WalkBy, 2> kWalkBy{{{WalkBy::blocks, "blocks"}, {WalkBy::key, "key"}}};
 
 constexpr int kTidRangeScans = 140000;  // the first version that reads a range of ctid without a scan of the table
-constexpr int kStrides = 8;             // measured: the fewest writes are saved below it, the most reads cost above it
-constexpr int kRoomForAll = 50;         // a fillfactor at which each page has room for a second version of its rows
+constexpr int kStrides = 16;            // measured: with fewer an index in the walk's order splits its pages
+constexpr int kRoomForAll = 45;         // a fillfactor at which each page has room for a second version of its rows
 
 bool sets(const Backfill& backfill, const std::string& column) {
   return std::ranges::any_of(backfill.set, [&](const auto& entry) { return entry.first == column; });
@@ -84,6 +84,15 @@ struct Strides {
   std::string because;
 };
 
+// So many that a stride's new versions, a fifth larger than the old ones, fit into the room that was left in a page;
+// where none was left, kStrides.
+std::int64_t strides_at(int fillfactor) {
+  if (fillfactor >= 100) return kStrides;
+  const int room = 100 - fillfactor;
+  const auto fitting = std::bit_ceil(static_cast<std::uint64_t>((120 + room - 1) / room));
+  return std::min<std::int64_t>(static_cast<std::int64_t>(fitting), kStrides);
+}
+
 Strides strides_for(const std::vector<const CatalogRelation*>& relations, const Backfill& backfill) {
   if (const auto* index = against_hot(relations, backfill)) {
     return {.count = 1,
@@ -92,7 +101,8 @@ Strides strides_for(const std::vector<const CatalogRelation*>& relations, const 
                                    index->name)};
   }
   const auto widest = std::ranges::max_element(relations, {}, [](const auto* r) { return r->fillfactor; });
-  if (widest != relations.end() && (*widest)->fillfactor <= kRoomForAll) {
+  if (widest == relations.end()) return {.count = 1, .because = "one pass: no relation holds rows"};
+  if ((*widest)->fillfactor <= kRoomForAll) {
     return {
         .count = 1,
         .because = fmt::format("one pass over each window: at fillfactor {} a page has room for new versions of all "
@@ -106,8 +116,8 @@ Strides strides_for(const std::vector<const CatalogRelation*>& relations, const 
     pages += relation->pages;
   }
   const std::int64_t in_a_page = pages == 0 || rows == 0 ? kStrides : std::max<std::int64_t>(rows / pages, 1);
-  const int count =
-      static_cast<int>(std::bit_floor(static_cast<std::uint64_t>(std::min<std::int64_t>(in_a_page, kStrides))));
+  const auto wanted = std::min<std::int64_t>(in_a_page, strides_at((*widest)->fillfactor));
+  const int count = static_cast<int>(std::bit_floor(static_cast<std::uint64_t>(wanted)));
   if (count == 1) return {.count = 1, .because = "one pass over each window: a page holds hardly more than a row"};
   return {
       .count = count,

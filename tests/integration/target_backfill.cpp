@@ -183,7 +183,7 @@ TEST_F(BackfillBlocksTest, ATableWithoutAKeyIsWalkedByBlocks) {
   const auto work = by_blocks("heap");
   const auto begun = expect_ok(target_->backfill_begin(work));
   EXPECT_EQ(begun.walk.by, core::WalkBy::blocks);
-  EXPECT_EQ(begun.walk.strides, 8);
+  EXPECT_EQ(begun.walk.strides, 16);
   const auto state = run_pass(work, 100);
   EXPECT_EQ(state.rows_changed, 2'700);
   EXPECT_EQ(state.rows, state.rows_total);

@@ -131,9 +131,9 @@ TEST_F(ChooseWalkTest, BlocksWhereWhereShowsWhatIsDone) {
   const auto walk = choose();
   ASSERT_TRUE(walk);
   EXPECT_EQ(walk->by, WalkBy::blocks);
-  EXPECT_EQ(walk->strides, 8);
+  EXPECT_EQ(walk->strides, 16);
   EXPECT_EQ(walk->workers, 1);
-  EXPECT_THAT(walk->because, ElementsAre(HasSubstr("by blocks"), HasSubstr("8 strides")));
+  EXPECT_THAT(walk->because, ElementsAre(HasSubstr("by blocks"), HasSubstr("16 strides")));
 }
 
 TEST_F(ChooseWalkTest, TheKeyWhereNothingElseShowsThatARowIsDoneOnce) {
@@ -142,7 +142,7 @@ TEST_F(ChooseWalkTest, TheKeyWhereNothingElseShowsThatARowIsDoneOnce) {
   ASSERT_TRUE(walk);
   EXPECT_EQ(walk->by, WalkBy::key);
   EXPECT_THAT(walk->key, ElementsAre("id"));
-  EXPECT_EQ(walk->strides, 8);
+  EXPECT_EQ(walk->strides, 16);
 
   users().indexes[0].primary = false;
   users().indexes[0].partial = true;
@@ -185,10 +185,12 @@ TEST_F(ChooseWalkTest, NoStridesWhereNoUpdateCanBeHotOrAllCan) {
   users().indexes.back() = {.name = "partial", .columns = {"email"}, .uses = {"display_name"}, .partial = true};
   EXPECT_EQ(choose()->strides, 1);
   users().indexes.pop_back();
-  users().fillfactor = 50;
+  users().fillfactor = 45;
   EXPECT_EQ(choose()->strides, 1);
-  users().fillfactor = 80;
-  EXPECT_EQ(choose()->strides, 8);
+  for (const auto& [fillfactor, strides] : {std::pair{95, 16}, {90, 16}, {80, 8}, {70, 4}, {60, 4}, {50, 4}}) {
+    users().fillfactor = fillfactor;
+    EXPECT_EQ(choose()->strides, strides) << fillfactor;
+  }
   users().pages = users().rows / 3;
   EXPECT_EQ(choose()->strides, 2) << "three rows a page";
   users().pages = users().rows;

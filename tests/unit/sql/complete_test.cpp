@@ -238,7 +238,7 @@ TEST(BackfillTest, ShowsItsWayAsFarAsTheCatalogTells) {
   const auto walk = copied({add}).backfill->walk;
   ASSERT_TRUE(walk);
   EXPECT_EQ(walk->by, core::WalkBy::blocks);
-  EXPECT_EQ(walk->strides, 8);
+  EXPECT_EQ(walk->strides, 16);
   const auto indexed =
       copied({add, sql_step(Phase::expand, "b", "CREATE INDEX CONCURRENTLY new_index ON users (display_name)")});
   EXPECT_EQ(indexed.backfill->walk->strides, 1);
