@@ -1,6 +1,10 @@
 // Statements taken apart, for the rules to look at.
 #pragma once
 
+#include <string>
+#include <vector>
+
+#include "column_def.hpp"
 #include "diastole/core/plan.hpp"
 #include "known.hpp"
 #include "parse.hpp"
@@ -9,9 +13,11 @@ namespace diastole::sql {
 
 struct Analysed {
   ParsedStatement parsed;
-  core::Statement statement;   // without phase: the rules decide that
-  bool known = true;           // false: nobody can tell what it does
-  bool surely_creates = true;  // false: IF NOT EXISTS, what it creates may be an old table with rows
+  std::string table;                  // the relation that it is about, as it is written; empty where there is none
+  std::vector<ColumnTraits> columns;  // that a CREATE TABLE or ALTER TABLE defines, in their order
+  core::Statement statement;          // without phase: the rules decide that
+  bool known = true;                  // false: nobody can tell what it does
+  bool surely_creates = true;         // false: IF NOT EXISTS, what it creates may be an old table with rows
 };
 
 // Refers to the statement's tree. `known` is what is known before it.

@@ -98,7 +98,11 @@ Analysed analyse(const ParsedStatement& parsed, const Known& known) {
   effects.may_miss = parsed.body.flag("missing_ok");
   const StatementKind* kind = find_statement_kind(parsed.tag);
   const Node main = parsed.body["relation"];
-  if (is_relation(main)) effects.touch(main, LockMode::none);                                      // listed first
+  if (is_relation(main)) {
+    effects.table = relation_name(main);
+    effects.touch(effects.table, LockMode::none);  // listed first
+  }
+  if (parsed.tag == "CreateStmt" || parsed.tag == "AlterTableStmt") effects.columns = columns_of(parsed.body, known);
   const bool queries = kind != nullptr && kind->queries && !parsed.body["into"].flag("skipData");  // WITH NO DATA
   if (kind == nullptr || kind->opens) touch_relations(parsed, queries, known, effects);
   if (kind != nullptr) {
@@ -114,8 +118,12 @@ Analysed analyse(const ParsedStatement& parsed, const Known& known) {
   effects.finish();
   effects.statement.estimate = estimate(effects.statement, known);
   const bool surely = !parsed.body.flag("if_not_exists") && !parsed.body.flag("replace");
-  return {
-      .parsed = parsed, .statement = std::move(effects.statement), .known = effects.known, .surely_creates = surely};
+  return {.parsed = parsed,
+          .table = std::move(effects.table),
+          .columns = std::move(effects.columns),
+          .statement = std::move(effects.statement),
+          .known = effects.known,
+          .surely_creates = surely};
 }
 
 Result<std::vector<core::Statement>> classify(std::string_view sql, const core::CatalogSnapshot* catalog) {

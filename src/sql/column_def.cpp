@@ -115,15 +115,15 @@ ColumnTraits column_traits(Node column, const Known& known) {
   for (const Node node : column["constraints"]) {
     const Node constraint = node.body();
     const std::string_view kind = constraint.text("contype");
-    const Node expression = constraint["raw_expr"];
     if (kind == "CONSTR_NOTNULL" || kind == "CONSTR_PRIMARY") traits.not_null = true;
     if (kind == "CONSTR_PRIMARY") traits.primary = true;
     if (kind == "CONSTR_IDENTITY") traits.identity = true;
     if (kind == "CONSTR_GENERATED") {
       traits.generated = true;
-      traits.generated_expression = expression;
+      traits.generated_expression = constraint["raw_expr"];
     }
     if (kind == "CONSTR_DEFAULT") {
+      const Node expression = constraint["raw_expr"];
       traits.has_default = !expression.body().flag("isnull");
       traits.per_row = computed_per_row(expression, known);
       traits.default_expression = expression;
@@ -137,6 +137,20 @@ ColumnTraits column_traits(Node column, const Known& known) {
   traits.checked |= points && traits.filled;
   if (!traits.serial) traits.constrained = is_constrained(type, traits.type, known);
   return traits;
+}
+
+std::vector<ColumnTraits> columns_of(Node body, const Known& known) {
+  std::vector<ColumnTraits> columns;
+  const Node elements = body["tableElts"];
+  columns.reserve(elements.size());
+  for (const Node element : elements) {
+    if (element.tag() == "ColumnDef") columns.push_back(column_traits(element.body(), known));
+  }
+  for (const Node node : body["cmds"]) {
+    const Node command = node.body();
+    if (command.text("subtype") == "AT_AddColumn") columns.push_back(column_traits(command["def"].body(), known));
+  }
+  return columns;
 }
 
 }  // namespace diastole::sql

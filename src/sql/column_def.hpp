@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "known.hpp"
 #include "parse.hpp"
@@ -34,10 +35,11 @@ struct ColumnTraits {
 template <typename Visitor>
 void each_foreign_key(Node body, Visitor&& visitor) {
   const auto look = [&](Node element) {
-    if (element.tag() == "Constraint" && element.body()["pktable"]) visitor(element.body());
+    const auto is_key = [](Node constraint) { return constraint.text("contype") == "CONSTR_FOREIGN"; };
+    if (element.tag() == "Constraint" && is_key(element.body())) visitor(element.body());
     if (element.tag() != "ColumnDef") return;
     for (const Node constraint : element.body()["constraints"]) {
-      if (constraint.body()["pktable"]) visitor(constraint.body());
+      if (is_key(constraint.body())) visitor(constraint.body());
     }
   };
   for (const Node element : body["tableElts"]) look(element);
@@ -46,5 +48,7 @@ void each_foreign_key(Node body, Visitor&& visitor) {
 
 // Of a ColumnDef.
 [[nodiscard]] ColumnTraits column_traits(Node column, const Known& known);
+// Of each ColumnDef of a CREATE TABLE or ALTER TABLE.
+[[nodiscard]] std::vector<ColumnTraits> columns_of(Node body, const Known& known);
 
 }  // namespace diastole::sql

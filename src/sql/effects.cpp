@@ -57,15 +57,17 @@ void Effects::unknown() {
 void Effects::finish() {
   statement.lock = unlisted_lock_;
   statement.reversible = reversible.value_or(!statement.destructive);
-  for (Touch& touched : touched_) {
+  std::erase_if(touched_, [&](const Touch& touched) {
     const std::string& relation = touched.relation;
     const bool created = created_places_.find(created_, std::identity{}, relation) < created_.size();
-    if (created || known_.is_empty(relation) || unlisted_.contains(relation)) continue;
+    return created || known_.is_empty(relation) || unlisted_.contains(relation) ||
+           (may_miss && known_.is_absent(name_of_identifier(relation)));
+  });
+  for (Touch& touched : touched_) {
     if (!known) touched.scans = touched.rewrites = Answer::maybe;
-    if (may_miss && known_.is_absent(name_of_identifier(relation))) continue;
     statement.lock = std::max(statement.lock, touched.lock);
-    statement.touches.push_back(std::move(touched));
   }
+  statement.touches = std::move(touched_);
   statement.creates = std::move(created_);
 }
 

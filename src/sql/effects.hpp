@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "column_def.hpp"
 #include "known.hpp"
 
 namespace diastole::sql {
@@ -41,12 +42,17 @@ class Places {
 
 class Effects {
  public:
-  explicit Effects(const Known& known) : known_(known) {}
+  explicit Effects(const Known& known) : known_(known) {
+    constexpr std::size_t kUsual = 4;
+    touched_.reserve(kUsual);
+  }
 
   core::Statement statement;       // touches, creates and lock are filled at the end, from what was touched
   bool known = true;               // false: nobody can tell what it does
   bool may_miss = false;           // IF EXISTS: what is not there is no error
   std::optional<bool> reversible;  // where it is not simply the opposite of destructive
+  std::string table;               // see Analysed
+  std::vector<ColumnTraits> columns;
 
   // A relation that is there, by its name in the statement. Touched more than once, the strongest holds.
   core::Touch& touch(std::string relation, core::LockMode lock);
@@ -60,8 +66,13 @@ class Effects {
   // The relation, unless it says ONLY with its kin; visitor(touch, the relation in the catalog or null).
   template <typename Visitor>
   void touch_each(Node relation, core::LockMode lock, Reach reach, Visitor&& visitor) {
-    const core::CatalogRelation* present = known_.relation(relation);
-    visitor(touch(relation, lock), present);
+    touch_each(relation_name(relation), relation, known_.relation(relation), lock, reach, visitor);
+  }
+  // The same of one whose name, and what the catalog has of it, are known already.
+  template <typename Visitor>
+  void touch_each(std::string name, Node relation, const core::CatalogRelation* present, core::LockMode lock,
+                  Reach reach, Visitor&& visitor) {
+    visitor(touch(std::move(name), lock), present);
     if (present == nullptr || !relation.flag("inh")) return;
     for (const auto* child : below(*present, reach)) visitor(touch_too(child->name, lock), child);
   }

@@ -13,10 +13,10 @@ namespace {
 
 constexpr std::size_t kMaxIdentifierBytes = 63;  // NAMEDATALEN - 1; PostgreSQL cuts off what is longer
 
-bool identifier_start(char c) {
+constexpr bool identifier_start(char c) {
   return (c >= 'a' && c <= 'z') || c == '_';
 }
-bool identifier_byte(char c) {
+constexpr bool identifier_byte(char c) {
   return identifier_start(c) || (c >= '0' && c <= '9');
 }
 
@@ -177,6 +177,13 @@ constexpr auto kKeywords = std::to_array<std::string_view>({
 });
 static_assert(std::ranges::is_sorted(kKeywords));
 
+// identifier_byte(), looked up.
+constexpr auto kPlainBytes = [] {
+  std::array<bool, 256> plain{};
+  for (std::size_t byte = 0; byte < plain.size(); ++byte) plain.at(byte) = identifier_byte(static_cast<char>(byte));
+  return plain;
+}();
+
 // Where in the table the words of each letter begin.
 constexpr auto kFirst = [] {
   std::array<std::uint8_t, 27> first{};
@@ -254,7 +261,8 @@ Result<std::vector<std::string>> split_identifier(std::string_view text, std::si
 }
 
 std::string quote_identifier(std::string_view name) {
-  const bool plain = !name.empty() && identifier_start(name.front()) && std::ranges::all_of(name, identifier_byte);
+  const bool plain = !name.empty() && identifier_start(name.front()) &&
+                     std::ranges::all_of(name, [](char c) { return kPlainBytes[static_cast<unsigned char>(c)]; });
   return plain && unreserved(name) ? std::string(name) : quoted(name);
 }
 

@@ -68,7 +68,8 @@ std::string not_null_test(const core::CatalogConstraint& constraint) {
 }
 
 RelationName name_of(Node relation) {
-  return {.schema = std::string(relation.text("schemaname")), .name = std::string(relation.text("relname"))};
+  const auto [schema, name] = range_name(relation);
+  return {.schema = std::string(schema), .name = std::string(name)};
 }
 
 RelationName name_of_identifier(std::string_view identifier) {
@@ -102,7 +103,7 @@ std::string_view table_key(std::string_view table) {
 
 const CatalogRelation* Known::relation(const RelationName& name) const {
   if (catalog_ == nullptr || name.name.empty()) return nullptr;
-  if (const Learned* known = learned(to_sql(name)); known != nullptr) {
+  if (const Learned* known = learned_.empty() ? nullptr : learned(to_sql(name)); known != nullptr) {
     if (known->made || known->gone) return nullptr;
     if (known->was != nullptr) return known->was;
   }

@@ -46,7 +46,9 @@ class Known {
 
   // Null where there is no catalog, or it has no such relation, or the statements before have made or removed it.
   [[nodiscard]] const core::CatalogRelation* relation(const core::RelationName& name) const;
-  [[nodiscard]] const core::CatalogRelation* relation(Node range_var) const { return relation(name_of(range_var)); }
+  [[nodiscard]] const core::CatalogRelation* relation(Node range_var) const {
+    return catalog_ == nullptr ? nullptr : relation(name_of(range_var));
+  }
   [[nodiscard]] const core::CatalogRelation* table(std::string_view identifier) const;
   [[nodiscard]] core::CatalogSnapshot::IndexPlace index(const core::RelationName& name) const;
   // The relation's partitions and heirs, theirs, and so on; without itself.

@@ -80,6 +80,7 @@ struct Lint {
   PlanMemory& memory;
 
   [[nodiscard]] Node body() const { return statement.parsed.body; }
+  [[nodiscard]] const std::string& table() const { return statement.table; }
   [[nodiscard]] std::string_view text() const { return statement.parsed.text; }
   [[nodiscard]] const Known& known() const { return memory.known; }
   // A lock on it, however long, hurts nobody.
@@ -99,6 +100,9 @@ void lint_column_type(const Lint& lint, const std::string& table, std::string_vi
 // An attribute of a composite type is dropped; where `fresh` is a type, for a new one of it.
 [[nodiscard]] std::vector<core::SafeStep> attribute_form(const Lint& lint, std::string_view attribute,
                                                          std::string_view fresh);
+// ATTACH PARTITION and DETACH PARTITION, by the subcommand's PartitionCmd.
+void lint_attach(const Lint& lint, Node command);
+void lint_detach(const Lint& lint, Node command);
 // ALTER TABLE, or ALTER INDEX, of what is known to be an index.
 [[nodiscard]] bool of_index(const Lint& lint);
 void lint_create_table(const Lint& lint);

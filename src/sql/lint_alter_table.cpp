@@ -27,16 +27,17 @@ class TableRules {
       : lint_(lint),
         reporter_(lint.reporter),
         known_(lint.known()),
-        table_(relation_name(lint.body()["relation"])),
+        table_(lint.table()),
         idle_(lint.idle(table_)),
         type_(lint.body().text("objtype") == "OBJECT_TYPE"),
         columns_([this](std::string_view name) { return new_column(name); }) {
     const core::CatalogRelation* present = known_.table(table_);
+    auto column_at = lint.statement.columns.begin();
     for (const Node node : lint.body()["cmds"]) {
       const Node column = node.body()["def"].body();
       if (node.body().text("subtype") == "AT_SetNotNull") set_not_null_.insert(node.body().text("name"));
       if (node.body().text("subtype") != "AT_AddColumn") continue;
-      ColumnTraits traits = column_traits(column, known_);
+      const ColumnTraits& traits = *column_at++;
       fills_ |= traits.filled;
       const bool there = present != nullptr && present->column(traits.name) != nullptr;
       if (there || (node.body().flag("missing_ok") && present == nullptr)) continue;
@@ -64,8 +65,8 @@ class TableRules {
         if (key.table == table_key(table_) && key.name == name_) key.valid = subtype == "AT_ValidateConstraint";
       }
     }
-    if (subtype == "AT_DetachPartition") detach(definition);
-    if (subtype == "AT_AttachPartition") attach(definition);
+    if (subtype == "AT_DetachPartition") lint_detach(lint_, definition);
+    if (subtype == "AT_AttachPartition") lint_attach(lint_, definition);
     if (subtype.starts_with("AT_DisableTrig") || subtype == "AT_DisableRule")
       reporter_.report(kDisablingTrigger, blanks());
     if (subtype == "AT_EnableRowSecurity" || subtype == "AT_ForceRowSecurity") reporter_.report(kRowSecurity, blanks());
@@ -169,8 +170,8 @@ class TableRules {
   }
 
   void add_column(Node command, Node column) {
+    const ColumnTraits& traits = lint_.statement.columns[next_column_++];
     if (type_) return;
-    const ColumnTraits traits = column_traits(column, known_);
     const core::CatalogRelation* present = known_.table(table_);
     if (command.flag("missing_ok") && present != nullptr && present->column(traits.name) != nullptr) return;
     name_ = traits.name;
@@ -196,6 +197,7 @@ class TableRules {
 
   // That every row is written for it.
   void added_rows(const ColumnTraits& traits) {
+    if (traits.rewrites() == Answer::no) return;
     const Blanks texts = column_blanks(traits);
     if (traits.serial || traits.identity) {
       reporter_.report(kSerialField, texts);
@@ -221,6 +223,9 @@ class TableRules {
   // That every row is read for it. A foreign key looks for nothing where there is no value.
   void column_constraint(Node constraint, const ColumnTraits& traits) {
     const std::string_view kind = constraint.text("contype");
+    constexpr auto kRuled =
+        std::to_array<std::string_view>({"CONSTR_UNIQUE", "CONSTR_PRIMARY", "CONSTR_CHECK", "CONSTR_FOREIGN"});
+    if (!contains(kRuled, kind)) return;
     const std::vector<std::string> columns{traits.name};
     Blanks texts = column_blanks(traits);
     texts.object = quote_identifier(constraint_name(constraint, kind, columns));
@@ -399,52 +404,10 @@ class TableRules {
     return made_name(table, used.size() == 1 ? std::vector{*used.begin()} : std::vector<std::string>{}, "check");
   }
 
-  void detach(Node partition) {
-    const std::string name = relation_name(partition["name"]);
-    const std::size_t first = reporter_.count();
-    reporter_.report(kDetachingPartition, {.table = table_, .name = name, .statement = reporter_.shown(lint_.text())});
-    if (partition.flag("concurrent") || idle_) return;
-    const core::CatalogRelation* present = known_.table(table_);
-    const Blanks texts{.table = table_, .name = name};
-    if (present != nullptr && present->default_partition) {  // PostgreSQL detaches nothing CONCURRENTLY beside one
-      core::Finding* found = reporter_.report(kConcurrentDetach, texts, kWarning, kWarning);
-      if (found != nullptr) found->safe_form.clear();
-      return;
-    }
-    if (reporter_.report(kConcurrentDetach, texts) == nullptr) return;
-    StepWriter steps(known_, table_);
-    steps.in_phase(kContract);
-    steps.sql(fmt::format("ALTER TABLE {} DETACH PARTITION {} CONCURRENTLY", table_, name), "in a step of its own");
-    reporter_.reform(first, steps.take());
-  }
-
-  void attach(Node command) {
-    const Node partition = command["name"];
-    if (!is_relation(partition) || lint_.body().text("objtype") == "OBJECT_INDEX") return;
-    const std::string name = relation_name(partition);
-    const bool present = known_.relation(partition) != nullptr;
-    if (lint_.idle(name) || known_.has_valid_check(name)) return;
-    const auto severity = present ? kError : kWarning;
-    core::Finding* found = reporter_.report(kAttachWithoutCheck,
-                                            {.table = table_, .name = name, .statement = reporter_.shown(lint_.text())},
-                                            severity, severity);
-    if (found == nullptr) return;
-    if (!present) found->sharper_with = fmt::format("the CHECK constraints of {}, and its size", name);
-    const std::string bounds = bounds_text(lint_.statement.parsed, known_.table(table_), command["bound"]);
-    if (bounds.empty()) return;
-    StepWriter steps(known_, name);
-    const std::string check = made_name(name_of(partition).name, {}, "bounds");
-    steps.in_phase(kContract);  // old code may write other rows to it, which the bounds refuse as well
-    steps.check(fmt::format("ALTER TABLE {}", name), check, fmt::format("CHECK ({})", bounds));
-    steps.sql(reporter_.shown(lint_.text()));
-    steps.sql(fmt::format("ALTER TABLE {} DROP CONSTRAINT {}", name, quote_identifier(check)));
-    found->safe_form = steps.take();
-  }
-
   const Lint& lint_;
   Reporter& reporter_;
   const Known& known_;
-  std::string table_;
+  const std::string& table_;
   bool idle_;
   bool type_;  // a composite type, not a table
   struct Added {
@@ -453,6 +416,7 @@ class TableRules {
   };
   std::map<std::string, Added, std::less<>> added_;  // by this statement
   std::set<std::string_view> set_not_null_;          // likewise
+  std::size_t next_column_ = 0;                      // of those that it adds
   bool fills_ = false;                               // with values, at least one of them
   NewColumns columns_;
   std::string_view name_;  // of the column or constraint that the subcommand is about
@@ -469,28 +433,27 @@ bool of_index(const Lint& lint) {
 namespace {
 
 // Nobody uses it yet; only what turns out badly later is worth a word.
-void lint_new_table(const Lint& lint, const std::string& table, Node command) {
-  const Node definition = command["def"].body();
-  if (command.text("subtype") == "AT_AddColumn") {
-    const ColumnTraits traits = column_traits(definition, lint.known());
-    lint_column(lint, table, definition, traits, false);
-    for (const Node constraint : definition["constraints"]) {
-      if (constraint.body().text("contype") == "CONSTR_FOREIGN")
-        lint_foreign_key(lint, table, constraint.body(), {traits.name});
+void lint_new_table(const Lint& lint) {
+  auto column = lint.statement.columns.begin();
+  for (const Node node : lint.body()["cmds"]) {
+    const Node definition = node.body()["def"].body();
+    if (node.body().text("subtype") == "AT_AddColumn") {
+      lint_column(lint, lint.table(), definition, *column, false);
+      for (const Node constraint : definition["constraints"]) {
+        if (constraint.body().text("contype") == "CONSTR_FOREIGN")
+          lint_foreign_key(lint, lint.table(), constraint.body(), {column->name});
+      }
+      ++column;
+    } else if (definition.text("contype") == "CONSTR_FOREIGN") {
+      lint_foreign_key(lint, lint.table(), definition, names_in(definition["fk_attrs"]));
     }
-  } else if (definition.text("contype") == "CONSTR_FOREIGN") {
-    lint_foreign_key(lint, table, definition, names_in(definition["fk_attrs"]));
   }
 }
 
 }  // namespace
 
 void lint_alter_table(const Lint& lint) {
-  const std::string table = relation_name(lint.body()["relation"]);
-  if (lint.known().is_new(table)) {
-    for (const Node node : lint.body()["cmds"]) lint_new_table(lint, table, node.body());
-    return;
-  }
+  if (lint.known().is_new(lint.table())) return lint_new_table(lint);
   const bool type = lint.body().text("objtype") == "OBJECT_TYPE";
   if (type && lint.known().is_new(type_named(name_of(lint.body()["relation"])))) return;
   TableRules rules(lint);

@@ -62,7 +62,7 @@ int padding(const std::vector<const Width*>& columns) {
 
 void lint_alignment(const Lint& lint, const std::string& table, const std::vector<ColumnTraits>& traits) {
   constexpr int kWorthSaying = 8;
-  std::vector<std::pair<const Width*, std::string>> columns;
+  std::vector<std::pair<const Width*, std::string_view>> columns;
   columns.reserve(traits.size());
   for (const ColumnTraits& column : traits) columns.emplace_back(width_of(column.type), column.name);
   const auto widths = [&] {
@@ -85,7 +85,7 @@ void lint_alignment(const Lint& lint, const std::string& table, const std::vecto
   if (saved < kWorthSaying) return;
   std::vector<std::string> order;
   order.reserve(columns.size());
-  for (const auto& [width, name] : columns) order.push_back(name);
+  for (const auto& [width, name] : columns) order.emplace_back(name);
   lint.reporter.report(kAlignment, {.table = table, .column = join_names(order), .name = fmt::to_string(saved)});
 }
 
@@ -105,16 +105,9 @@ std::string referenced_type(const Lint& lint, Node constraint, std::size_t place
 
 // Types of the columns that this statement itself defines.
 std::string own_type(const Lint& lint, const std::string& table, std::string_view column) {
-  for (const Node element : lint.body()["tableElts"]) {
-    if (element.tag() == "ColumnDef" && element.body().text("colname") == column)
-      return type_name(element.body()["typeName"]);
-  }
-  for (const Node command : lint.body()["cmds"]) {
-    const Node definition = command.body()["def"].body();
-    if (command.body().text("subtype") == "AT_AddColumn" && definition.text("colname") == column)
-      return type_name(definition["typeName"]);
-  }
-  return lint.known().column_type(table, column);
+  const auto& own = lint.statement.columns;
+  const auto found = std::ranges::find(own, column, &ColumnTraits::name);
+  return found == own.end() ? lint.known().column_type(table, column) : found->type;
 }
 
 std::string comparable(const std::string& type) {
@@ -143,11 +136,10 @@ void lint_foreign_key_types(const Lint& lint, const std::string& table, Node con
 
 void lint_column(const Lint& lint, const std::string& table, Node column, const ColumnTraits& traits, bool key) {
   const std::string plain = type_without_length(traits.type);
-  const Blanks blanks{.table = table, .column = quote_identifier(traits.name)};
   const auto report = [&](const Rule& rule, std::string_view type) {
-    Blanks texts = blanks;
-    texts.statement = lint.reporter.shown(with_type(lint.statement.parsed, column, type));
-    lint.reporter.report(rule, texts);
+    lint.reporter.report(rule, {.table = table,
+                                .column = quote_identifier(traits.name),
+                                .statement = lint.reporter.shown(with_type(lint.statement.parsed, column, type))});
   };
   key |= traits.primary || traits.identity || traits.serial;
   if (plain == "json" || plain == "json[]") report(kJson, plain == "json" ? "jsonb" : "jsonb[]");
@@ -172,28 +164,27 @@ void lint_foreign_key(const Lint& lint, const std::string& table, Node constrain
 }
 
 void lint_create_table(const Lint& lint) {
-  const std::string table = relation_name(lint.body()["relation"]);
+  const std::string& table = lint.table();
   std::vector<std::string> key;
   for (const Node element : lint.body()["tableElts"]) {
     const Node constraint = element.body();
     if (element.tag() == "Constraint" && constraint.text("contype") == "CONSTR_PRIMARY")
       key = names_in(constraint["keys"]);
   }
-  std::vector<ColumnTraits> columns;
-  columns.reserve(lint.body()["tableElts"].size());
+  auto column = lint.statement.columns.begin();
   for (const Node element : lint.body()["tableElts"]) {
     const Node body = element.body();
     if (element.tag() == "Constraint" && body.text("contype") == "CONSTR_FOREIGN")
       lint_foreign_key(lint, table, body, names_in(body["fk_attrs"]));
     if (element.tag() != "ColumnDef") continue;
-    const std::string name(body.text("colname"));
-    lint_column(lint, table, body, columns.emplace_back(column_traits(body, lint.known())), contains(key, name));
+    lint_column(lint, table, body, *column, contains(key, column->name));
     for (const Node constraint : body["constraints"]) {
       if (constraint.body().text("contype") == "CONSTR_FOREIGN")
-        lint_foreign_key(lint, table, constraint.body(), {name});
+        lint_foreign_key(lint, table, constraint.body(), {column->name});
     }
+    ++column;
   }
-  lint_alignment(lint, table, columns);
+  lint_alignment(lint, table, lint.statement.columns);
 }
 
 }  // namespace diastole::sql

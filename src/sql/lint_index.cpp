@@ -137,11 +137,11 @@ bool lint_unique_key(const Lint& lint, Node key, const std::vector<std::string>&
 
 void lint_index(const Lint& lint) {
   const Node relation = lint.body()["relation"];
-  const std::string table = relation_name(relation);
+  const std::string& table = lint.table();
   const bool concurrent = lint.body().flag("concurrent");
   const auto columns = key_columns(lint.body());
   const std::string name = name_or(lint.body().text("idxname"), "<name>");
-  const Blanks partitioned{.table = table, .column = key_text(columns), .object = name};
+  const auto partitioned = [&] { return Blanks{.table = table, .column = key_text(columns), .object = name}; };
   const auto by_partition = [&](core::Finding* found) {
     if (found == nullptr || !is_partitioned(lint, relation)) return;
     StepWriter steps(lint.known(), table);
@@ -151,7 +151,7 @@ void lint_index(const Lint& lint) {
   if (concurrent) {
     if (lint.statement.statement.index.empty())
       lint.reporter.report(kRequireIndexName, {.statement = named(lint, std::string(lint.text()))});
-    if (is_partitioned(lint, relation)) by_partition(lint.reporter.report(kConcurrentPartitioned, partitioned));
+    if (is_partitioned(lint, relation)) by_partition(lint.reporter.report(kConcurrentPartitioned, partitioned()));
     lint_corruption(lint);
   } else if (!lint.idle(table) && relation.flag("inh")) {
     by_partition(lint.reporter.report(

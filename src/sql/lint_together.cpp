@@ -24,7 +24,7 @@ void each_subcommand(const Analysed& statement, std::string_view subtype, Visito
 }
 
 std::string altered(const Analysed& statement) {
-  return statement.parsed.tag == "AlterTableStmt" ? relation_name(statement.parsed.body["relation"]) : std::string{};
+  return statement.parsed.tag == "AlterTableStmt" ? statement.table : std::string{};
 }
 
 // VALIDATE scans under SHARE UPDATE EXCLUSIVE, unless its transaction already holds more.

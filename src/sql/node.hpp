@@ -12,7 +12,8 @@ namespace diastole::sql {
 
 // A place in the tree: a reference, cheap to copy, that its Tree must outlive. A node of PostgreSQL's is
 // {"Tag": {fields}}. Fields that are false, 0 or empty are absent; what is absent is null, and null has no fields, no
-// items and no text.
+// items and no text. What looks through fields is in node.cpp, once: inlined wherever a rule reads a field, it made the
+// analyser's code too large for the processor's instruction cache.
 class Node {
  public:
   class iterator {
@@ -80,14 +81,6 @@ inline Node::iterator Node::begin() const {
   return {array.begin(), array.end()};
 }
 
-inline Node Node::operator[](std::string_view key) const {
-  if (!is_object()) return {};
-  for (const auto field : element_.get_object().value_unsafe()) {
-    if (field.key == key) return Node(field.value);
-  }
-  return {};
-}
-
 inline std::string_view Node::as_text() const {
   std::string_view text;
   return set_ && element_.get(text) == simdjson::SUCCESS ? text : std::string_view{};
@@ -103,23 +96,8 @@ inline std::int64_t Node::as_number() const {
   return set_ && element_.get(number) == simdjson::SUCCESS ? number : 0;
 }
 
-inline std::string_view Node::text(std::string_view key) const {
-  return operator[](key).as_text();
-}
-
 inline std::size_t Node::size() const {
   return is_array() ? element_.get_array().value_unsafe().size() : 0;
-}
-
-inline Node Node::front() const {
-  for (const Node item : *this) return item;
-  return {};
-}
-
-inline Node Node::back() const {
-  Node last;
-  for (const Node item : *this) last = item;
-  return last;
 }
 
 inline std::string_view Node::tag() const {

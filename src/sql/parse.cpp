@@ -155,10 +155,21 @@ bool is_relation(Node node) {
   return first == "relname" || ((first == "schemaname" || first == "catalogname") && node["relpersistence"]);
 }
 
+RangeName range_name(Node relation) {
+  RangeName written;
+  if (!relation.is_object()) return written;
+  for (const auto field : relation.fields()) {
+    if (field.key == "schemaname") written.schema = Node(field.value).as_text();
+    if (field.key != "relname") continue;
+    written.name = Node(field.value).as_text();  // the last of a name's parts
+    break;
+  }
+  return written;
+}
+
 std::string relation_name(Node relation) {
-  const std::string_view schema = relation.text("schemaname");
-  std::string name = quote_identifier(relation.text("relname"));
-  return schema.empty() ? name : quote_identifier(schema) + "." + name;
+  const auto [schema, name] = range_name(relation);
+  return schema.empty() ? quote_identifier(name) : quote_identifier(schema) + "." + quote_identifier(name);
 }
 
 std::string dotted_name(Node strings, std::size_t drop) {

@@ -43,6 +43,12 @@ struct Tree {
 [[nodiscard]] bool option_set(Node options, std::string_view name);
 
 [[nodiscard]] bool is_relation(Node node);
+// Of a relation, unquoted.
+struct RangeName {
+  std::string_view schema;  // empty where none is written
+  std::string_view name;
+};
+[[nodiscard]] RangeName range_name(Node relation);
 // As an SQL identifier, with its schema where one is written.
 [[nodiscard]] std::string relation_name(Node relation);
 // Of a list of String nodes, without the last `drop` of them.
@@ -61,6 +67,16 @@ struct Tree {
   }
 }
 
+// What holds nothing but such.
+[[nodiscard]] inline bool holds_leaves(std::string_view key) {
+  switch (key.size()) {
+    case 7: return key == "A_Const";
+    case 8: return key == "typeName" || key == "TypeName";
+    case 9: return key == "ColumnRef";
+    default: return false;
+  }
+}
+
 // Calls visitor(key, object) for every object in the tree but leaves, parents first, with the key it stands under (""
 // in a list). Iterative: the tree may be tens of thousands of levels deep.
 template <typename Visitor>
@@ -75,6 +91,7 @@ void visit_objects(Node root, Visitor&& visitor) {
     const std::size_t mark = stack.size();
     if (node.is_object()) {
       visitor(key, node);
+      if (holds_leaves(key)) continue;
       for (const auto field : node.fields()) {
         const bool inner = field.value.is_object() || field.value.is_array();
         if (inner && !is_leaf(field.key)) stack.emplace_back(field.key, Node(field.value));

@@ -21,7 +21,7 @@ using core::LockMode;
 void name_command(Effects& effects, std::string_view verb, std::string_view object_type) {
   const ObjectKind* kind = find_object_kind(object_type);
   if (kind == nullptr) return effects.unknown();
-  effects.statement.kind = fmt::format("{} {}", verb, kind->noun);
+  effects.statement.kind = std::string(verb).append(" ").append(kind->noun);
 }
 
 core::Touch::Kind kind_of(Naming naming) {

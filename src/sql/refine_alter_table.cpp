@@ -1,6 +1,4 @@
 // ALTER TABLE, subcommand by subcommand.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 
@@ -68,10 +66,10 @@ class AlterTable {
   AlterTable(Node body, const Known& known, Effects& effects)
       : body_(body),
         relation_(body["relation"]),
-        table_(relation_name(relation_)),
         present_(known.relation(relation_)),
         known_(known),
-        effects_(effects) {}
+        effects_(effects),
+        table_(effects.table) {}
 
   void add(Node command, const AlterKind& kind) {
     lock_ = subcommand_lock(command, kind);
@@ -94,7 +92,9 @@ class AlterTable {
   };
 
   void family(Answer scans, Answer rewrites, Reach reach = Reach::family) {
-    effects_.touch_family(relation_, lock_, scans, rewrites, reach);
+    effects_.touch_each(table_, relation_, present_, lock_, reach, [&](Touch& touched, const CatalogRelation* one) {
+      Effects::mark(touched, one, scans, rewrites);
+    });
   }
   // The table alone.
   void itself(Answer scans = Answer::no, Answer rewrites = Answer::no) { family(scans, rewrites, Reach::itself); }
@@ -110,11 +110,10 @@ class AlterTable {
   }
 
   void add_column() {
+    const ColumnTraits& traits = effects_.columns[added_++];
     if (body_.text("objtype") == "OBJECT_TYPE") return;
-    const bool there =
-        command_.flag("missing_ok") && present_ != nullptr && present_->column(definition_.text("colname")) != nullptr;
+    const bool there = present_ != nullptr && command_.flag("missing_ok") && present_->column(traits.name) != nullptr;
     if (there) return itself();
-    const ColumnTraits traits = column_traits(definition_, known_);
     family(traits.scans(), traits.rewrites());
     for (const Node node : definition_["constraints"]) {
       if (node.body().text("contype") == "CONSTR_FOREIGN") touch_pointed_to(node.body(), traits.filled);
@@ -385,10 +384,11 @@ class AlterTable {
 
   Node body_;
   Node relation_;
-  std::string table_;
   const CatalogRelation* present_;
   const Known& known_;
   Effects& effects_;
+  const std::string& table_;
+  std::size_t added_ = 0;  // columns so far
   Node command_;
   Node definition_;
   LockMode lock_ = LockMode::none;
@@ -422,7 +422,7 @@ void alter_composite(Node body, Effects& effects, const Known& known) {
 void alter_table(Node body, const Known& known, Effects& effects) {
   const ObjectKind* object = find_object_kind(body.text("objtype"));
   if (object == nullptr) return effects.unknown();
-  effects.statement.kind = fmt::format("ALTER {}", object->noun);
+  effects.statement.kind = std::string("ALTER ").append(object->noun);
   if (object->naming == Naming::other) return alter_composite(body, effects, known);
   const Node relation = body["relation"];
   AlterTable alter(body, known, effects);

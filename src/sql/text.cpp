@@ -1,6 +1,7 @@
 #include "text.hpp"
 
 #include <fmt/format.h>
+#include <simdjson.h>
 
 #include <algorithm>
 
@@ -248,7 +249,8 @@ std::expected<void, SyntaxError> check_text(std::string_view sql) {
     return fault_at(sql, kMaxSqlBytes,
                     fmt::format("the SQL is {} bytes long, at most {} are allowed", sql.size(), kMaxSqlBytes));
   }
-  for (std::size_t i = 0; i < sql.size();) {
+  const bool well = simdjson::validate_utf8(sql) && !sql.contains('\0');
+  for (std::size_t i = 0; !well && i < sql.size();) {
     if (sql[i] == '\0') return fault_at(sql, i, "a NUL character is not allowed in SQL");
     const std::size_t length = utf8_length(sql.substr(i));
     if (length == 0)
