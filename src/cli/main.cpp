@@ -28,6 +28,7 @@ struct Arguments {
   std::string file;
   std::string plan;
   std::string phase;
+  std::string step;
   std::string text;  // a note or a reason
   std::string until = "completed";
   std::string timeout = "10m";
@@ -92,6 +93,11 @@ class Commands {
   }
   int show() { return with(client_.call("GET", plan_target()), show_plan); }
   int gate() { return with(client_.call("GET", plan_target() + "/gate"), show_gate); }
+
+  int preview() {
+    const auto step = a_.step.empty() ? std::string() : "?step=" + encode(a_.step);
+    return with(client_.call("GET", plan_target() + "/backfill/preview" + step), show_previews);
+  }
 
   int approve() {
     const auto present = client_.call("GET", plan_target());
@@ -290,6 +296,9 @@ int main(int argc, char** argv) {
   add("list", "all plans", [](Commands& c) { return c.list(); });
   add_for_plan("show", "a plan, its steps and why it waits", [](Commands& c) { return c.show(); });
   add_for_plan("gate", "the version gate and every reason", [](Commands& c) { return c.gate(); });
+  add_for_plan("preview", "a dry run of its backfills: way, statements, EXPLAIN", [](Commands& c) {
+    return c.preview();
+  })->add_option("step", a.step, "only this backfill");
   add_for_plan("watch", "follow a plan's events until it is over", [](Commands& c) { return c.watch(); });
   auto* wait = add_for_plan("wait", "wait for a milestone", [](Commands& c) { return c.wait(); });
   wait->add_option("--until", a.until, "expanded, backfilled, completed, …")

@@ -47,6 +47,7 @@ std::string progress(const json& p) {
   if (total > 0)
     out = fmt::format("{} of about {} rows ({} %)", rows, total, std::min<std::int64_t>(100, rows * 100 / total));
   out += fmt::format(", {} changed", integer(p, "rows_changed"));
+  if (integer(p, "rows_skipped") > 0) out += fmt::format(", {} skipped", integer(p, "rows_skipped"));
   if (const auto rate = p.value("rows_per_second", 0.0); rate > 0) out += fmt::format(", {:.0f} rows/s", rate);
   if (p.contains("eta_ms")) out += ", " + duration(integer(p, "eta_ms")) + " left";
   if (integer(p, "pass") > 1) out += fmt::format(", pass {}", integer(p, "pass"));
@@ -248,6 +249,7 @@ std::string show_plan(const json& plan) {
     for (const auto& sql : step.value("sql", json::array()))
       out += fmt::format("              {}\n", sql.get<std::string>());
     if (step.contains("progress")) out += fmt::format("              {}\n", progress(step["progress"]));
+    if (!text(step, "note").empty()) out += fmt::format("              {}\n", text(step, "note"));
     if (step.contains("failure")) out += fmt::format("    {}\n", failure(step["failure"]));
     for (const auto& finding : step.value("findings", json::array())) {
       out += fmt::format(
@@ -262,6 +264,25 @@ std::string show_plan(const json& plan) {
     ways += (ways.empty() ? "" : ", ") + way.get<std::string>();
   if (!ways.empty()) out += "you can: " + ways + "\n";
   return out;
+}
+
+std::string show_previews(const json& answer) {
+  std::string out;
+  for (const auto& preview : answer.value("previews", json::array())) {
+    const auto estimate = preview.value("estimate", json::object());
+    out += fmt::format("{}: about {} rows, about {}\n", text(preview, "step"), integer(estimate, "rows"),
+                       duration(integer(estimate, "time_ms")));
+    if (preview.contains("refused")) out += fmt::format("  REFUSED: {}\n", text(preview, "refused"));
+    for (const auto& why : preview.at("walk").value("because", json::array()))
+      out += fmt::format("  {}\n", why.get<std::string>());
+    for (const auto& part : preview.value("parts", json::array()))
+      out += fmt::format("  {}: about {} rows\n", text(part, "relation"), integer(part, "rows"));
+    for (const auto& [key, title] : {std::pair("window_sql", "finds a window's end"), std::pair("batch_sql", "a batch"),
+                                     std::pair("explain", "its plan")}) {
+      if (preview.contains(key)) out += fmt::format("  {}:\n    {}\n", title, indented(text(preview, key), "    "));
+    }
+  }
+  return out.empty() ? "the plan has no backfill\n" : out;
 }
 
 std::string show_gate(const json& gate) {

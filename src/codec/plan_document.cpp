@@ -231,8 +231,8 @@ class DocumentReader {
 
   bool read_backfill(const core::Plan& plan, Step& step, const json& entry) {
     if (!object(entry, step.path,
-                {"id", "table", "set", "where", "needs", "verify", "batch_rows", "walk", "strides", "workers", "undo",
-                 "statement_timeout"})) {
+                {"id", "table", "set", "sql", "where", "needs", "verify", "recheck", "on_error", "batch_rows", "walk",
+                 "strides", "workers", "undo", "statement_timeout"})) {
       return false;
     }
     step.id = StepId(name(entry, step.path, "id"));
@@ -245,12 +245,12 @@ class DocumentReader {
     if (backfill.verify == "zero_rows" && backfill.where.empty()) {
       error(step.path + "/verify", "zero_rows counts the rows that 'where' still selects, and there is no 'where'");
     }
-    const auto set_path = step.path + "/set";
-    if (const auto set = entry.find("set"); set == entry.end() || !set->is_object() || set->empty()) {
-      error(set_path, "expected a mapping of column to SQL expression, e.g. { display_name: name }");
-    } else {
-      for (const auto& [column, unused] : set->items())
-        backfill.set.emplace_back(column, text(*set, set_path, column, true));
+    read_recheck(backfill, step.path + "/recheck", entry);
+    read_change(backfill, step.path, entry);
+    if (const auto policy = text(entry, step.path, "on_error", false); !policy.empty()) {
+      const auto known = core::on_error_from(policy);
+      if (!known) error(step.path + "/on_error", fmt::format("expected stop or skip, found {}", shown(policy)));
+      backfill.on_error = known.value_or(core::OnError::stop);
     }
     if (const auto needs = entry.find("needs"); needs != entry.end())
       read_needs(plan, backfill, *needs, step.path + "/needs");
@@ -262,6 +262,40 @@ class DocumentReader {
           "the plan names no undo for this backfill: rows keep what it wrote, unless the undo of expand removes the "
           "column";
     return true;
+  }
+
+  void read_recheck(core::Backfill& backfill, const std::string& path, const json& entry) {
+    const auto recheck = entry.find("recheck");
+    if (recheck == entry.end()) return;
+    if (recheck->is_object()) {
+      if (object(*recheck, path, {"none"})) backfill.recheck.none = text(*recheck, path, "none", true);
+    } else if (recheck->is_string() && *recheck == "none") {
+      error(path, "say why nothing has to be asked again before contract: recheck: { none: <reason> }");
+    } else {
+      backfill.recheck.query = text(entry, path.substr(0, path.rfind('/')), "recheck", true);
+    }
+  }
+
+  // What is done to the rows: `set`, or a statement of the plan's own.
+  void read_change(core::Backfill& backfill, const std::string& path, const json& entry) {
+    if (entry.contains("sql")) {
+      backfill.sql = text(entry, path, "sql", true);
+      for (const char* key : {"set", "where", "walk", "strides"}) {
+        if (entry.contains(key))
+          error(path + "/" + key, "does not go with 'sql', which says itself what is done to the keys of a window");
+      }
+      return;
+    }
+    const auto set_path = path + "/set";
+    const auto set = entry.find("set");
+    if (set == entry.end() || !set->is_object() || set->empty()) {
+      error(set_path,
+            "expected a mapping of column to SQL expression, e.g. { display_name: name }, or instead 'sql' with "
+            ":from and :to");
+      return;
+    }
+    for (const auto& [column, unused] : set->items())
+      backfill.set.emplace_back(column, text(*set, set_path, column, true));
   }
 
   void read_walk(core::Backfill& backfill, const std::string& path, const json& entry) {

@@ -117,6 +117,10 @@ json backfill_to(const core::Backfill& backfill) {
   if (backfill.strides) out["strides"] = *backfill.strides;
   if (backfill.workers != 1) out["workers"] = backfill.workers;
   if (backfill.walk) out["walk"] = walk_to_json(*backfill.walk);
+  if (backfill.on_error != core::OnError::stop) out["on_error"] = to_string(backfill.on_error);
+  put(out, "sql", backfill.sql);
+  put(out, "sql_pieces", backfill.sql_pieces);
+  if (backfill.recheck != core::Recheck{}) out["recheck"] = recheck_to_json(backfill.recheck);
   return out;
 }
 
@@ -134,6 +138,15 @@ core::Backfill backfill_from(const json& in) {
   if (in.contains("strides")) backfill.strides = in["strides"].get<int>();
   backfill.workers = in.value("workers", 1);
   if (in.contains("walk")) backfill.walk = walk_from(in["walk"]);
+  if (in.contains("on_error"))
+    backfill.on_error = required(core::on_error_from(in["on_error"].get_ref<const std::string&>()), in["on_error"]);
+  backfill.sql = take<std::string>(in, "sql");
+  backfill.sql_pieces = take<std::vector<std::string>>(in, "sql_pieces");
+  if (const auto recheck = in.find("recheck"); recheck != in.end()) {
+    backfill.recheck = {.where = take<std::string>(*recheck, "where"),
+                        .query = take<std::string>(*recheck, "query"),
+                        .none = take<std::string>(*recheck, "none")};
+  }
   return backfill;
 }
 
@@ -175,6 +188,14 @@ core::Step step_from(const json& in) {
 json walk_to_json(const core::Walk& walk) {
   json out{{"by", to_string(walk.by)}, {"strides", walk.strides}, {"workers", walk.workers}, {"because", walk.because}};
   put(out, "key", walk.key);
+  return out;
+}
+
+json recheck_to_json(const core::Recheck& recheck) {
+  json out = json::object();
+  put(out, "where", recheck.where);
+  put(out, "query", recheck.query);
+  put(out, "none", recheck.none);
   return out;
 }
 

@@ -104,6 +104,7 @@ json progress_to(const core::Progress& progress) {
            {"rows_total", progress.rows_total},
            {"pass", progress.pass},
            {"rows_per_second", progress.rows_per_second}};
+  put(out, "rows_skipped", progress.rows_skipped);
   if (progress.eta) out["eta_ms"] = progress.eta->count();
   return out;
 }
@@ -115,6 +116,7 @@ core::Progress progress_from(const json& in) {
   progress.rows_total = in.at("rows_total").get<std::int64_t>();
   progress.pass = in.at("pass").get<int>();
   progress.rows_per_second = in.at("rows_per_second").get<double>();
+  progress.rows_skipped = take<std::int64_t>(in, "rows_skipped");
   if (in.contains("eta_ms")) progress.eta = take_ms(in, "eta_ms");
   return progress;
 }

@@ -24,9 +24,11 @@ Reason approval_missing(const PlanState& state, Phase phase) {
   return reason;
 }
 
-bool clean_preflight(const Observation& observation, Phase phase, Now now) {
-  return observation.preflight && observation.preflight->phase == phase &&
-         now.mono - observation.preflight->at < kPreflightValid;
+bool fresh_preflight(const Observation& observation, Phase phase, Now now) {
+  if (!observation.preflight || observation.preflight->phase != phase) return false;
+  const auto& reasons = observation.preflight->reasons;
+  const bool verified = std::ranges::find(reasons, ReasonKind::verification_failed, &Reason::kind) != reasons.end();
+  return now.mono - observation.preflight->at < (verified ? kVerificationValid : kPreflightValid);
 }
 
 // Before a phase: approvals, gate, preflight; the last only when all else is there, since it asks the database.
@@ -45,7 +47,7 @@ Decision before_phase(const PlanState& state, const Observation& observation, Ph
     decision.waiting.push_back(*observation.hold);
     return decision;
   }
-  if (!clean_preflight(observation, phase, now)) {
+  if (!fresh_preflight(observation, phase, now)) {
     decision.action = RunPreflight{phase};
     // What the previous look found stays in sight while the next one is on its way.
     if (observation.preflight && observation.preflight->phase == phase)

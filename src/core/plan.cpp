@@ -26,6 +26,7 @@ constexpr Names<Answer, 3> kAnswerNames{{{Answer::no, "no"}, {Answer::maybe, "ma
 constexpr Names<SafeStep::Form, 3> kFormNames{{{SafeStep::Form::sql, "sql"},
                                                {SafeStep::Form::set_not_null, "set_not_null"},
                                                {SafeStep::Form::backfill, "backfill"}}};
+constexpr Names<OnError, 2> kOnErrorNames{{{OnError::stop, "stop"}, {OnError::skip, "skip"}}};
 constexpr Names<Touch::Kind, 3> kTouchNames{
     {{Touch::Kind::table, "table"}, {Touch::Kind::index, "index"}, {Touch::Kind::sequence, "sequence"}}};
 
@@ -107,6 +108,13 @@ std::string_view to_string(Touch::Kind kind) {
 }
 std::optional<Touch::Kind> touch_kind_from(std::string_view text) {
   return value_of(kTouchNames, text);
+}
+
+std::string_view to_string(OnError on_error) {
+  return name_of(kOnErrorNames, on_error);
+}
+std::optional<OnError> on_error_from(std::string_view text) {
+  return value_of(kOnErrorNames, text);
 }
 
 std::vector<std::string> Statement::tables() const {

@@ -126,6 +126,35 @@ Strides strides_for(const std::vector<const CatalogRelation*>& relations, const 
                              count)};
 }
 
+// Its windows are of the values of one column, over the whole table at once.
+Result<Walk> walk_of_own_sql(const CatalogRelation& table, const std::vector<const CatalogRelation*>& relations,
+                             const Backfill& backfill) {
+  if (table.kind == RelationKind::table && relations.size() > 1) {
+    return no_way(
+        fmt::format("other tables inherit from {}: windows of `sql` need a key that is unique over all of "
+                    "them; give each a step of its own",
+                    table.name.name));
+  }
+  const CatalogIndex* path = nullptr;
+  for (const auto& index : table.indexes) {
+    if (index.columns.size() != 1 || !leads(table, index, backfill)) continue;
+    if (path == nullptr || index.primary) path = &index;
+  }
+  if (path == nullptr) {
+    return no_way(fmt::format(
+        "windows of `sql` run from key to key: {} needs a primary key of one column, or a unique index over one NOT "
+        "NULL column",
+        table.name.name));
+  }
+  Walk walk;
+  walk.key = path->columns;
+  walk.workers = backfill.workers;
+  walk.because = {fmt::format("by {} {}, along which the windows of `sql` are cut",
+                              path->primary ? "primary key" : "unique key", path->name)};
+  if (walk.workers > 1) walk.because.push_back(fmt::format("{} workers, as the plan wishes", walk.workers));
+  return walk;
+}
+
 }  // namespace
 
 std::string_view to_string(WalkBy by) {
@@ -149,6 +178,7 @@ Result<Walk> choose_walk(const CatalogSnapshot& catalog, const CatalogRelation& 
     return no_way(fmt::format("{} is a {}: a backfill walks along tables of this database only", relation->name.name,
                               to_string(relation->kind)));
   }
+  if (!backfill.sql.empty()) return walk_of_own_sql(table, relations, backfill);
   for (const auto& dependent : table.dependents) {
     if (dependent.kind != DependentKind::partition_key || !sets_any(backfill, dependent.columns)) continue;
     return no_way(

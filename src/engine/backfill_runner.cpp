@@ -35,6 +35,12 @@ bool timed_out(const ports::TargetError& error) {
   return error.failure.sqlstate == "57014";
 }
 
+std::string skipped_note(const std::vector<core::RowFault>& skipped) {
+  if (skipped.empty()) return {};
+  return fmt::format("{} row{} skipped, listed in the target's diastole.backfill_skipped: {}", skipped.size(),
+                     skipped.size() == 1 ? " was" : "s were", core::shown(skipped));
+}
+
 }  // namespace
 
 class BackfillRun {
@@ -56,12 +62,18 @@ class BackfillRun {
   [[nodiscard]] std::optional<Stop> pass();
   void walk_parts();
   [[nodiscard]] bool walk(int part);
-  [[nodiscard]] bool after_error(ports::TargetError error, int& rows, std::size_t& waits);
+  // How the next batch is tried.
+  struct Attempt {
+    int rows = 0;
+    bool one_by_one = false;  // the batch is as small as it gets, and one of its rows cannot be changed
+    std::size_t waits = 0;
+  };
+  [[nodiscard]] bool after_error(ports::TargetError error, Attempt& attempt);
+  [[nodiscard]] bool after_fault(ports::TargetError error, Attempt& attempt);
   void count(const ports::BackfillBatch& batch);
   void stop_all(Stop stop);
   [[nodiscard]] core::Failure left_over(std::int64_t remaining) const;
   [[nodiscard]] core::Progress progress() const;
-  [[nodiscard]] int first_rows() const;
 
   Runner& runner_;
   const Runner::Act& act_;
@@ -101,10 +113,11 @@ ActResult BackfillRun::run() {
     if (!again) return ended_by(std::move(again.error()));
     take(*std::move(again));
   }
-  if (auto finished = act_.target.backfill_finish(work_); !finished) return ended_by(std::move(finished.error()));
+  const auto skipped = act_.target.backfill_finish(work_);
+  if (!skipped) return ended_by(skipped.error());
   runner_.record(act_, core::StepProgressed{act_.step.id, progress()});
-  return runner_.conclude(
-      act_, core::StepFinished{act_.step.id, state_.rows_changed, runner_.clock_.now().mono - began_, ""});
+  return runner_.conclude(act_, core::StepFinished{act_.step.id, state_.rows_changed,
+                                                   runner_.clock_.now().mono - began_, skipped_note(*skipped)});
 }
 
 void BackfillRun::take(ports::BackfillState state) {
@@ -141,8 +154,7 @@ void BackfillRun::walk_parts() {
 
 // To the part's end; false where it was stopped before.
 bool BackfillRun::walk(int part) {
-  int rows = first_rows();
-  std::size_t waits = 0;
+  Attempt attempt{.rows = runner_.first_rows(work_.backfill)};
   for (;;) {
     {
       const std::scoped_lock lock(mutex_);
@@ -153,38 +165,52 @@ bool BackfillRun::walk(int part) {
       return false;
     }
     const auto before = runner_.clock_.now().mono;
-    auto batch = act_.target.backfill_batch(work_, part, rows, act_.hand.token());
+    auto batch = attempt.one_by_one ? act_.target.backfill_isolate(work_, part, attempt.rows, act_.hand.token())
+                                    : act_.target.backfill_batch(work_, part, attempt.rows, act_.hand.token());
     const auto took = runner_.clock_.now().mono - before;
     if (!batch) {
-      if (!after_error(std::move(batch.error()), rows, waits)) return false;
+      if (!after_error(std::move(batch.error()), attempt)) return false;
       continue;
     }
-    waits = 0;
     count(*batch);
     if (batch->part_done) return true;
-    rows = core::next_batch_rows(rows, took, runner_.settings_.pacing);
+    attempt = {.rows = core::next_batch_rows(attempt.rows, took, runner_.settings_.pacing)};
   }
 }
 
 // Whether it is worth trying again, with fewer rows.
-bool BackfillRun::after_error(ports::TargetError error, int& rows, std::size_t& waits) {
+bool BackfillRun::after_error(ports::TargetError error, Attempt& attempt) {
   const auto& settings = runner_.settings_;
-  const bool smaller_helps = timed_out(error) && rows > settings.pacing.min_rows;
+  if (core::blames_row(error.failure.sqlstate)) return after_fault(std::move(error), attempt);
+  const bool smaller_helps = timed_out(error) && attempt.rows > settings.pacing.min_rows;
   if (error.code != ErrorCode::lock_timeout && !smaller_helps) {
     stop_all(std::move(error));
     return false;
   }
-  if (++waits > kLockWaitsInARow) {
+  if (++attempt.waits > kLockWaitsInARow) {
     stop_all(ports::TargetError{ErrorCode::invalid_argument, std::move(error.failure), {}});
     return false;
   }
-  rows = core::halved_batch_rows(rows, settings.pacing);
+  attempt.rows = core::halved_batch_rows(attempt.rows, settings.pacing);
   const auto retry_in = runner_.backoff(1, std::min(settings.lock_retry_max, Milliseconds{200}));
-  if (waits == 1 || waits % 10 == 0) {
-    runner_.record(
-        act_, core::LockWaited{act_.step.id, static_cast<int>(waits), retry_in, std::move(error.failure.blockers)});
+  if (attempt.waits == 1 || attempt.waits % 10 == 0) {
+    runner_.record(act_, core::LockWaited{act_.step.id, static_cast<int>(attempt.waits), retry_in,
+                                          std::move(error.failure.blockers)});
   }
   act_.hand.rest(retry_in);
+  return true;
+}
+
+// A row that cannot be changed is closed in on: each try has half as many rows, and the last goes row by row, which
+// either gets past it or stops. So the tries between two steps of the cursor are few.
+bool BackfillRun::after_fault(ports::TargetError error, Attempt& attempt) {
+  if (attempt.one_by_one) {
+    stop_all(std::move(error));
+    return false;
+  }
+  const int half = core::halved_batch_rows(attempt.rows, runner_.settings_.pacing);
+  attempt.one_by_one = half == attempt.rows;
+  attempt.rows = half;
   return true;
 }
 
@@ -194,6 +220,7 @@ void BackfillRun::count(const ports::BackfillBatch& batch) {
     const std::scoped_lock lock(mutex_);
     state_.rows += batch.rows;
     state_.rows_changed += batch.rows_changed;
+    state_.rows_skipped += batch.rows_skipped;
     const auto now = runner_.clock_.now().mono;
     meter_.sample(now, state_.rows);
     if (now - told_ >= kProgressEvery) {
@@ -211,9 +238,8 @@ void BackfillRun::stop_all(Stop stop) {
 
 core::Failure BackfillRun::left_over(std::int64_t remaining) const {
   core::Failure failure;
-  failure.message = fmt::format("verification still finds {} row{} after {} passes over {}",
-                                remaining >= 1000 ? "1000 or more" : fmt::to_string(remaining),
-                                remaining == 1 ? "" : "s", runner_.settings_.max_passes, work_.backfill.table);
+  failure.message = fmt::format("verification still finds {} after {} passes over {}", counted_rows(remaining),
+                                runner_.settings_.max_passes, work_.backfill.table);
   failure.hint =
       "something writes rows that the backfill has to change: is every instance on code that writes both forms?";
   return failure;
@@ -226,15 +252,10 @@ core::Progress BackfillRun::progress() const {
   // Each pass goes over the table once.
   progress.rows_total = std::max(state_.rows_total * state_.pass, state_.rows);
   progress.pass = state_.pass;
+  progress.rows_skipped = state_.rows_skipped;
   progress.rows_per_second = meter_.rate();
   progress.eta = core::time_left(progress.rows, progress.rows_total, progress.rows_per_second);
   return progress;
-}
-
-int BackfillRun::first_rows() const {
-  const auto& settings = runner_.settings_;
-  return std::clamp(work_.backfill.batch_rows.value_or(settings.batch_rows), settings.pacing.min_rows,
-                    settings.pacing.max_rows);
 }
 
 ActResult Runner::backfill(const Act& act) {

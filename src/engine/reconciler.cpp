@@ -85,6 +85,10 @@ class Reconciler::Impl {
     return evaluate(state, view, first_seen, soaking, now);
   }
 
+  [[nodiscard]] Result<ports::BackfillPreview> preview(const core::Plan& plan, const core::Step& step) const {
+    return runner_.preview(plan, step);
+  }
+
  private:
   // What this process remembers of a plan beside its state; lost at a restart without harm.
   struct Work {
@@ -234,6 +238,11 @@ class Reconciler::Impl {
 
   static void steer(Hand& hand, const core::PlanState& state, const Gates& gates) {
     if (state.condition == core::Condition::paused) hand.yield("paused");
+    const bool marked = std::ranges::any_of(state.steps, [](const core::StepState& step) {
+      return step.status == core::StepStatus::running || step.status == core::StepStatus::undoing;
+    });
+    // It looks, which may take long.
+    if (!marked && state.stage == core::Stage::aborting) hand.cancel("abort was asked for");
     for (std::size_t i = 0; i < state.steps.size(); ++i) {
       if (state.steps[i].status != core::StepStatus::running) continue;
       const bool contracts = state.plan.steps[i].phase == core::Phase::contract;
@@ -329,6 +338,9 @@ void Reconciler::stop(Milliseconds grace) {
 }
 MonoTime Reconciler::last_round() const {
   return impl_->last_round();
+}
+Result<ports::BackfillPreview> Reconciler::preview(const core::Plan& plan, const core::Step& step) const {
+  return impl_->preview(plan, step);
 }
 Gates Reconciler::gates(const core::PlanState& state) const {
   return impl_->gates(state);

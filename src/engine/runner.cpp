@@ -12,6 +12,8 @@ namespace {
 using core::Applied;
 using ports::Direction;
 
+constexpr const char* kNotNamed = "the configuration does not name it any more";
+
 std::string checksum(const std::vector<core::Statement>& statements) {
   std::string all;
   for (const auto& statement : statements) all += statement.sql + '\n';
@@ -21,6 +23,7 @@ std::string checksum(const std::vector<core::Statement>& statements) {
 std::string backfill_checksum(const core::Backfill& backfill) {
   std::string all = backfill.table + '\n' + backfill.where + '\n' + backfill.verify + '\n';
   for (const auto& [column, expression] : backfill.set) all += column + '=' + expression + '\n';
+  all += backfill.sql;
   return codec::sha256(all);
 }
 
@@ -29,6 +32,10 @@ bool all_transactional(const std::vector<core::Statement>& statements) {
 }
 
 }  // namespace
+
+std::string counted_rows(std::int64_t rows) {
+  return rows >= 1000 ? "1000 rows or more" : fmt::format("{} row{}", rows, rows == 1 ? "" : "s");
+}
 
 bool passes_by_itself(ErrorCode code) {
   switch (code) {
@@ -56,7 +63,7 @@ Runner::Runner(Journal& journal, Targets targets, const ports::Lease& lease, con
       random_(std::random_device{}()) {}
 
 ActResult Runner::perform(const core::PlanState& state, const core::Action& action, Hand& hand) {
-  if (const auto* wanted = std::get_if<core::RunPreflight>(&action)) return preflight(state, wanted->phase);
+  if (const auto* wanted = std::get_if<core::RunPreflight>(&action)) return preflight(state, wanted->phase, hand);
   const auto on_step = [&](const StepId& id, Direction direction, auto member) -> ActResult {
     const auto* step = state.plan.find(id);
     const bool forward = direction == Direction::forward;
@@ -85,7 +92,42 @@ ActResult Runner::perform(const core::PlanState& state, const core::Action& acti
   return {};
 }
 
-ActResult Runner::preflight(const core::PlanState& state, core::Phase phase) {
+ports::TargetResult<std::vector<core::Reason>> Runner::recheck(const core::PlanState& state, ports::Target& target,
+                                                               Hand& hand) {
+  std::vector<core::Reason> reasons;
+  for (const auto& step : state.plan.steps) {
+    if (!step.backfill) continue;
+    const ports::WorkId id{state.plan.id, step.id, Direction::forward, backfill_checksum(*step.backfill),
+                           lease_.epoch()};
+    const auto found = target.backfill_recheck(
+        {id, *step.backfill, settings_.batch_lock_timeout, statement_timeout(step, step.statements)},
+        state.plan.gate.soak, hand.token());
+    if (!found && (found.error().code == ErrorCode::interrupted || passes_by_itself(found.error().code)))
+      return std::unexpected(found.error());
+    if (found && found->unwritten)
+      log_.info("no row was written since the backfill was verified",
+                {{"plan", state.plan.id.str()}, {"step", step.id.str()}});
+    if (found && found->rows == 0) continue;
+    const auto& asked = step.backfill->recheck;
+    core::Reason reason;
+    reason.kind = core::ReasonKind::verification_failed;
+    reason.object = step.id.str();
+    reason.query = asked.query.empty() ? asked.where : asked.query;
+    reason.clears = "mending what is found, or the code that writes it; it is asked again each minute";
+    if (found) {
+      reason.count = found->rows;
+      reason.message = fmt::format("verified once more, backfill {} has left {} of {}", step.id.str(),
+                                   counted_rows(found->rows), step.backfill->table);
+    } else {
+      reason.message =
+          fmt::format("backfill {} cannot be verified once more: {}", step.id.str(), found.error().failure.message);
+    }
+    reasons.push_back(std::move(reason));
+  }
+  return reasons;
+}
+
+ActResult Runner::preflight(const core::PlanState& state, core::Phase phase, Hand& hand) {
   core::Preflight result{.phase = phase, .at = clock_.now().mono, .reasons = {}};
   ports::PreflightRequest request;
   request.phase = phase;
@@ -102,9 +144,13 @@ ActResult Runner::preflight(const core::PlanState& state, core::Phase phase) {
   const auto look = [&]() -> ports::TargetResult<std::vector<core::Reason>> {
     const auto target = ready(state, lease_.epoch());
     if (!target) return std::unexpected(target.error());
-    return (*target)->preflight(request);
+    auto found = (*target)->preflight(request);
+    // It may read much: asked last, when nothing else is in the way.
+    if (!found || !found->empty() || phase != core::Phase::contract) return found;
+    return recheck(state, **target, hand);
   };
   const auto reasons = look();
+  if (!reasons && reasons.error().code == ErrorCode::interrupted) return {};
   if (reasons) {
     result.reasons = *reasons;
   } else {
@@ -203,7 +249,7 @@ ports::TargetResult<ports::Target*> Runner::ready(const core::PlanState& state, 
   const auto found = targets_.find(state.plan.target);
   if (found == targets_.end()) {
     ports::TargetError error{ErrorCode::unavailable, {}, {}};
-    error.failure.message = "the configuration does not name it any more";
+    error.failure.message = kNotNamed;
     return std::unexpected(std::move(error));
   }
   if (epoch.value == 0) {
@@ -262,6 +308,23 @@ Milliseconds Runner::statement_timeout(const core::Step& step, const std::vector
     return statement.transactional && statement.lock > core::LockMode::share_update_exclusive;
   });
   return blocks ? settings_.statement_timeout : settings_.long_statement_timeout;
+}
+
+int Runner::first_rows(const core::Backfill& backfill) const {
+  return std::clamp(backfill.batch_rows.value_or(settings_.batch_rows), settings_.pacing.min_rows,
+                    settings_.pacing.max_rows);
+}
+
+Result<ports::BackfillPreview> Runner::preview(const core::Plan& plan, const core::Step& step) const {
+  const auto found = targets_.find(plan.target);
+  if (found == targets_.end()) return fail(ErrorCode::unavailable, fmt::format("{} {}", plan.target.str(), kNotNamed));
+  // Somebody waits for the answer, and it reads hardly more than a window's keys.
+  constexpr Milliseconds kPatience{10'000};
+  ports::BackfillWork work{
+      {plan.id, step.id, Direction::forward, {}, {}}, *step.backfill, settings_.lock_timeout, kPatience};
+  auto preview = found->second->backfill_preview(work, first_rows(*step.backfill));
+  if (preview) return *std::move(preview);
+  return fail(preview.error().code, fmt::format("{}: {}", step.id.str(), preview.error().failure.message));
 }
 
 Milliseconds Runner::backoff(int attempt, Milliseconds longest) {

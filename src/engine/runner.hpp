@@ -32,6 +32,9 @@ class Runner {
   // marked and is settled by a later act.
   [[nodiscard]] ActResult perform(const core::PlanState& state, const core::Action& action, Hand& hand);
 
+  // What a backfill would do, by the target as it is now; nothing runs and nothing is recorded.
+  [[nodiscard]] Result<ports::BackfillPreview> preview(const core::Plan& plan, const core::Step& step) const;
+
  private:
   friend class BackfillRun;
   struct Act {
@@ -42,7 +45,10 @@ class Runner {
     Hand& hand;
   };
 
-  [[nodiscard]] ActResult preflight(const core::PlanState& state, core::Phase phase);
+  [[nodiscard]] ActResult preflight(const core::PlanState& state, core::Phase phase, Hand& hand);
+  // Before contract: what the verifications of the backfills find now, as obstacles.
+  [[nodiscard]] ports::TargetResult<std::vector<core::Reason>> recheck(const core::PlanState& state,
+                                                                       ports::Target& target, Hand& hand);
   [[nodiscard]] ActResult run(const Act& act);
   [[nodiscard]] ActResult undo(const Act& act);
   [[nodiscard]] ActResult settle(const Act& act);
@@ -61,6 +67,7 @@ class Runner {
   [[nodiscard]] core::Reason later(const core::Plan& plan, const StepId& step, const ports::TargetError& error) const;
   [[nodiscard]] Milliseconds statement_timeout(const core::Step& step,
                                                const std::vector<core::Statement>& statements) const;
+  [[nodiscard]] int first_rows(const core::Backfill& backfill) const;
   [[nodiscard]] Milliseconds backoff(int attempt, Milliseconds longest);
 
   Journal& journal_;
@@ -73,6 +80,9 @@ class Runner {
   std::map<TargetName, Epoch> prepared_;
   std::minstd_rand random_;
 };
+
+// "3 rows": verification counts up to 1,000.
+[[nodiscard]] std::string counted_rows(std::int64_t rows);
 
 // A target away, its lock taken over, or its outcome unknown: nothing that the plan did wrong.
 [[nodiscard]] bool passes_by_itself(ErrorCode code);

@@ -37,6 +37,7 @@ const std::vector<Route>& routes() {
       {"GET", {"v1", "plans", "{plan}", "events"}, kReaders, &ApiCalls::events},
       {"GET", {"v1", "events"}, kReaders, &ApiCalls::events},
       {"GET", {"v1", "plans", "{plan}", "gate"}, kReaders, &ApiCalls::gate},
+      {"GET", {"v1", "plans", "{plan}", "backfill", "preview"}, kReaders, &ApiCalls::preview},
       {"POST", {"v1", "plans", "{plan}", "approvals"}, kOperators, &ApiCalls::approve},
       {"POST", {"v1", "plans", "{plan}", "pause"}, kOperators, &ApiCalls::pause},
       {"POST", {"v1", "plans", "{plan}", "resume"}, kOperators, &ApiCalls::resume},

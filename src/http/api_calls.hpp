@@ -28,6 +28,7 @@ class ApiCalls {
   Answer get_plan(const Call& call);
   Answer events(const Call& call);
   Answer gate(const Call& call);
+  Answer preview(const Call& call);
   Answer approve(const Call& call);
   Answer pause(const Call& call);
   Answer resume(const Call& call);

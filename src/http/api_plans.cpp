@@ -210,6 +210,25 @@ Answer ApiCalls::gate(const Call& call) {
   return json_response(200, gates_view(parts_.reconciler.gates(**state), parts_.clock.now()));
 }
 
+Answer ApiCalls::preview(const Call& call) {
+  const PlanId id(call.parameters.front());
+  const auto state = parts_.journal.get(id);
+  if (!state) return problem(state.error());
+  const auto& query = call.request.query;
+  const auto wanted = query.contains("step") ? std::optional(query.at("step")) : std::nullopt;
+  json previews = json::array();
+  for (const auto& step : (*state)->plan.steps) {
+    if (!step.backfill || (wanted && step.id.str() != *wanted)) continue;
+    const auto preview = parts_.reconciler.preview((*state)->plan, step);
+    if (!preview) return problem(preview.error());
+    previews.push_back(preview_view(step.id, *preview));
+  }
+  if (wanted && previews.empty()) {
+    return problem({ErrorCode::not_found, fmt::format("plan {} has no backfill '{}'", id.str(), *wanted), "step"});
+  }
+  return json_response(200, {{"previews", std::move(previews)}});
+}
+
 Answer ApiCalls::approve(const Call& call) {
   const PlanId id(call.parameters.front());
   auto body = json_body(call.request, settings_.plan_bytes);

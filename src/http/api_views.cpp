@@ -65,6 +65,9 @@ json step_view(const core::Step& step) {
                        {"set", std::move(set)},
                        {"where", step.backfill->where},
                        {"verify", step.backfill->verify}};
+    if (!step.backfill->sql.empty()) out["backfill"]["sql"] = step.backfill->sql;
+    out["backfill"]["on_error"] = to_string(step.backfill->on_error);
+    out["backfill"]["recheck"] = codec::recheck_to_json(step.backfill->recheck);
     if (step.backfill->walk) out["backfill"]["walk"] = codec::walk_to_json(*step.backfill->walk);
   }
   return out;
@@ -105,6 +108,27 @@ json gates_view(const engine::Gates& gates, Now now) {
   json out = codec::gate_to_json(gates.contract, now);
   out["needs"] = json::object();
   for (const auto& [step, verdict] : gates.needs) out["needs"][step.str()] = codec::gate_to_json(verdict, now);
+  return out;
+}
+
+json preview_view(const StepId& step, const ports::BackfillPreview& preview) {
+  json parts = json::array();
+  std::int64_t rows = 0;
+  for (const auto& part : preview.parts) {
+    parts.push_back({{"relation", part.relation}, {"rows", part.rows}});
+    rows += part.rows;
+  }
+  json out{{"step", step.str()},
+           {"walk", codec::walk_to_json(preview.walk)},
+           {"parts", std::move(parts)},
+           {"estimate", {{"rows", rows}, {"time_ms", core::estimated_time(rows, preview.walk.workers).count()}}}};
+  const auto put = [&](const char* key, const std::string& text) {
+    if (!text.empty()) out[key] = text;
+  };
+  put("window_sql", preview.window_sql);
+  put("batch_sql", preview.batch_sql);
+  put("explain", preview.explain);
+  put("refused", preview.refused);
   return out;
 }
 

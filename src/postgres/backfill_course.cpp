@@ -53,16 +53,24 @@ nlohmann::json explain(pqxx::transaction_base& work, const std::string& statemen
 }
 
 // The planner's idea of the rows; costs nothing, and is right to a few percent after an ANALYZE.
-std::int64_t estimated_rows(pqxx::transaction_base& work, const std::string& relation) {
-  return explain(work, "SELECT 1 FROM ONLY " + relation).value("Plan Rows", std::int64_t{0});
+std::int64_t estimated_rows(pqxx::transaction_base& work, const std::string& source) {
+  return explain(work, "SELECT 1 FROM " + source).value("Plan Rows", std::int64_t{0});
 }
 
-bool scans(const nlohmann::json& plan, const std::string& bare_name) {
+bool scans(const nlohmann::json& plan, const std::vector<std::string>& bare_names) {
   const auto node = plan.value("Node Type", "");
-  if (node == "Seq Scan" && plan.value("Relation Name", "") == bare_name) return true;
+  if (node == "Seq Scan" && std::ranges::find(bare_names, plan.value("Relation Name", "")) != bare_names.end())
+    return true;
   const auto below = plan.find("Plans");
-  return below != plan.end() && std::ranges::any_of(*below, [&](const auto& p) { return scans(p, bare_name); });
+  return below != plan.end() && std::ranges::any_of(*below, [&](const auto& p) { return scans(p, bare_names); });
 }
+
+constexpr int kRowsOfAWindow = 1'000;  // that EXPLAIN is asked about
+
+// A relation and what inherits from it.
+constexpr std::string_view kFamilyOf =
+    "WITH RECURSIVE family(oid) AS (SELECT to_regclass($1)::oid UNION SELECT i.inhrelid "
+    "FROM family f JOIN pg_inherits i ON i.inhparent = f.oid) ";
 
 // Of a density of `rows` over `blocks` blocks.
 std::int64_t blocks_for(std::int64_t wanted, std::int64_t rows, std::int64_t blocks) {
@@ -89,21 +97,71 @@ TargetResult<core::Walk> walk_for(pqxx::transaction_base& work, int server_versi
   return *std::move(walk);
 }
 
+std::optional<std::vector<std::string>> texts_of(const pqxx::row::reference& field) {
+  if (field.is_null()) return std::nullopt;
+  std::vector<std::string> texts;
+  auto parser = field.as_array();
+  for (auto next = parser.get_next(); next.first != pqxx::array_parser::juncture::done; next = parser.get_next()) {
+    if (next.first == pqxx::array_parser::juncture::string_value) texts.push_back(next.second);
+  }
+  return texts;
+}
+
+std::vector<std::string> row_names(pqxx::transaction_base& work, const std::vector<std::string>& walk_key,
+                                   const std::string& table) {
+  if (!walk_key.empty()) return walk_key;
+  std::vector<std::string> names;
+  for (const auto& row : query(work,
+                               "SELECT quote_ident(a.attname) FROM pg_index i CROSS JOIN LATERAL "
+                               "unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, n) JOIN pg_attribute a ON "
+                               "a.attrelid = i.indrelid AND a.attnum = k.attnum WHERE i.indrelid = to_regclass($1) AND "
+                               "i.indisprimary AND k.n <= i.indnkeyatts ORDER BY k.n",
+                               table)) {
+    names.push_back(row[0].as<std::string>());
+  }
+  if (names.empty()) names = {"ctid", "xmin"};
+  return names;
+}
+
+Course course_of(pqxx::transaction_base& work, const core::Backfill& backfill, core::Walk walk) {
+  Course course{.walk = std::move(walk), .key = {}, .pass = 1, .table = {}};
+  course.table =
+      query(work, "SELECT quote_ident(relname) FROM pg_class WHERE oid = to_regclass($1)", backfill.table)[0][0]
+          .as<std::string>();
+  for (const auto& name : course.walk.key) {
+    const auto row = query(work,
+                           "SELECT quote_ident(attname), format_type(atttypid, atttypmod) FROM pg_attribute "
+                           "WHERE attrelid = to_regclass($1) AND attname = $2",
+                           backfill.table, name)[0];
+    course.key.push_back({.name = row[0].as<std::string>(), .type = row[1].as<std::string>()});
+  }
+  return course;
+}
+
+std::vector<std::string> Course::names() const {
+  std::vector<std::string> names;
+  for (const auto& column : key) names.push_back(column.name);
+  return names;
+}
+
+std::string CourseSql::source(const std::string& relation) const {
+  return by_own_sql() ? relation : "ONLY " + relation;
+}
+
 std::vector<Part> CourseSql::parts() {
   const auto found =
       query(work_,
-            "WITH RECURSIVE family(oid) AS (SELECT to_regclass($1)::oid UNION SELECT i.inhrelid "
-            "FROM family f JOIN pg_inherits i ON i.inhparent = f.oid) "
-            "SELECT format('%I.%I', n.nspname, c.relname) FROM family f JOIN pg_class c ON c.oid = f.oid "
-            "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind <> 'p' "
-            "ORDER BY n.nspname, c.relname",
+            std::string(kFamilyOf) +
+                "SELECT format('%I.%I', n.nspname, c.relname) FROM family f JOIN pg_class c ON c.oid = f.oid "
+                "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE " +
+                (by_own_sql() ? "c.oid = to_regclass($1)" : "c.relkind <> 'p'") + " ORDER BY n.nspname, c.relname",
             backfill_.table);
   const int relations = static_cast<int>(found.size());
   const int ranges = relations == 0 ? 1 : std::max(1, course_.walk.workers / relations);
   std::vector<Part> parts;
   for (const auto& row : found) {
     const auto relation = row[0].as<std::string>();
-    for (auto& part : cut(relation, estimated_rows(work_, relation), ranges)) {
+    for (auto& part : cut(relation, estimated_rows(work_, source(relation)), ranges)) {
       part.number = static_cast<int>(parts.size()) + 1;
       parts.push_back(std::move(part));
     }
@@ -186,13 +244,22 @@ std::string CourseSql::stride_filter(const Part& part) const {
 }
 
 // Whether or not `where` selects them, so that the cost is bounded by the number of rows alone.
-CourseSql::Found CourseSql::next_keys(const std::string& relation, const std::string& range, int limit) {
+std::string CourseSql::keys_sql(const std::string& relation, const std::string& range, int limit) const {
   // Without its "w.", ORDER BY would mean the output column, and order by the text.
-  const auto found = work_.exec(
-      fmt::format("WITH w AS (SELECT {0} FROM ONLY {1} WHERE {2} ORDER BY {0} LIMIT {3}) SELECT count(*) OVER (), {4} "
-                  "FROM w ORDER BY {5} LIMIT 1",
-                  joined(course_.key), relation, range, limit, joined(course_.key, "w.", "::text"),
-                  joined(course_.key, "w.", " DESC")));
+  return fmt::format(
+      "WITH w AS (SELECT {0} FROM {1} WHERE {2} ORDER BY {0} LIMIT {3}) SELECT count(*) OVER (), {4} "
+      "FROM w ORDER BY {5} LIMIT 1",
+      joined(course_.key), source(relation), range, limit, joined(course_.key, "w.", "::text"),
+      joined(course_.key, "w.", " DESC"));
+}
+
+std::string CourseSql::window_sql(const Part& part, int rows) const {
+  if (course_.walk.by == WalkBy::blocks) return {};
+  return keys_sql(part.relation, range(part.from(), part.upper), rows * course_.walk.strides);
+}
+
+CourseSql::Found CourseSql::next_keys(const std::string& relation, const std::string& range, int limit) {
+  const auto found = work_.exec(keys_sql(relation, range, limit));
   if (found.empty()) return {};
   return {.rows = found[0][0].as<std::int64_t>(), .last = texts(found[0], 1, course_.key.size())};
 }
@@ -234,32 +301,76 @@ Place CourseSql::batch_to(const Part& part, int rows) {
   return found.rows < rows ? window_to : std::move(found.last);
 }
 
-std::string CourseSql::update(const Part& part, const Place& to) const {
+std::string CourseSql::update(const Part& part, const std::string& of) const {
   std::string assignments;
   for (const auto& [column, expression] : backfill_.set) {
     // The line break ends a comment in the expression.
     assignments += fmt::format("{}{} = ({}\n)", assignments.empty() ? "" : ", ", work_.quote_name(column), expression);
   }
-  auto where = range(part.from(), to) + stride_filter(part);
-  if (!backfill_.where.empty()) where += fmt::format(" AND ({}\n)", backfill_.where);
+  const auto where = backfill_.where.empty() ? "" : fmt::format(" AND ({}\n)", backfill_.where);
   const bool partition = !part.relation.ends_with('.' + course_.table);
-  return fmt::format("UPDATE ONLY {}{} SET {} WHERE {}", part.relation, partition ? " AS " + course_.table : "",
-                     assignments, where);
+  return fmt::format("UPDATE {}{} SET {} WHERE {}{}", source(part.relation), partition ? " AS " + course_.table : "",
+                     assignments, of, where);
 }
 
-TargetResult<void> CourseSql::refuse_scans(Part part, int rows) {
-  open_window(part, rows);
+std::string CourseSql::own_sql(const std::string& from, const std::string& to) const {
+  const auto value = [&](const std::string& text) {
+    return fmt::format("({}::{})", work_.quote(text), course_.key.front().type);
+  };
+  std::string statement;
+  for (const auto& piece : backfill_.sql_pieces)
+    statement += piece == core::kWindowFrom ? value(from) : piece == core::kWindowTo ? value(to) : piece;
+  return statement;
+}
+
+std::string CourseSql::change(const Part& part, const Place& to) {
+  if (!by_own_sql()) return update(part, range(part.from(), to) + stride_filter(part));
+  const auto first = next_keys(part.relation, range(part.from(), to), 1);
+  return first.rows == 0 ? "" : own_sql(first.last.front(), to.front());
+}
+
+std::vector<RowAt> CourseSql::rows(const Part& part, const Place& to) {
+  const auto names = row_names(work_, course_.names(), backfill_.table);
+  std::string columns = "ctid::text";
+  for (const auto& name : names) columns += fmt::format(", {}::text", name);
+  std::vector<RowAt> rows;
+  for (const auto& row :
+       work_.exec(fmt::format("SELECT {} FROM {} WHERE {}{}{}", columns, source(part.relation), range(part.from(), to),
+                              stride_filter(part), by_own_sql() ? "" : " FOR NO KEY UPDATE"))) {
+    rows.push_back({.ctid = row[0].as<std::string>(), .key = texts(row, 1, names.size())});
+  }
+  return rows;
+}
+
+std::string CourseSql::change(const Part& part, const RowAt& row) const {
+  return by_own_sql() ? own_sql(row.key.front(), row.key.front())
+                      : update(part, fmt::format("ctid = {}", work_.quote(row.ctid)));
+}
+
+TargetResult<void> CourseSql::refuse_scans(Part part) {
+  open_window(part, kRowsOfAWindow);
   if (part.cursor.done) return {};
-  const auto bare =
-      query(work_, "SELECT relname FROM pg_class WHERE oid = $1::regclass", part.relation)[0][0].as<std::string>();
+  std::vector<std::string> bare;
+  for (const auto& row :
+       query(work_,
+             std::string(kFamilyOf) + "SELECT c.relname FROM family f JOIN pg_class c ON c.oid = f.oid WHERE $2 OR "
+                                      "c.oid = to_regclass($1)",
+             part.relation, by_own_sql())) {
+    bare.push_back(row[0].as<std::string>());
+  }
   work_.exec("SET LOCAL enable_seqscan = off");
-  const auto plan = explain(work_, update(part, *part.cursor.window_to));
+  const auto plan = explain(work_, change(part, *part.cursor.window_to));
   work_.exec("RESET enable_seqscan");
   if (!scans(plan, bare)) return {};
-  return target_fail(ErrorCode::invalid_argument,
-                     fmt::format("PostgreSQL would scan all of {} for each batch (EXPLAIN shows a Seq Scan of it): is "
-                                 "it named in a subquery of `set` or `where` without an index that leads to the row?",
-                                 part.relation));
+  return target_fail(
+      ErrorCode::invalid_argument,
+      by_own_sql()
+          ? fmt::format("PostgreSQL would scan all of {} for each window (EXPLAIN shows a Seq Scan of it): let `sql` "
+                        "say WHERE {} BETWEEN :from AND :to",
+                        part.relation, course_.key.front().name)
+          : fmt::format("PostgreSQL would scan all of {} for each batch (EXPLAIN shows a Seq Scan of it): is it named "
+                        "in a subquery of `set` or `where` without an index that leads to the row?",
+                        part.relation));
 }
 
 }  // namespace diastole::postgres

@@ -1,5 +1,6 @@
 // The adapter of ports::Target. Its methods are spread by subject: target.cpp (fence, ledger, statements in a
-// transaction), target_concurrently.cpp, target_backfill.cpp, target_preflight.cpp, target_catalog.cpp.
+// transaction), target_concurrently.cpp, target_backfill.cpp, target_verification.cpp, target_preflight.cpp,
+// target_catalog.cpp.
 #pragma once
 
 #include <cstdint>
@@ -58,12 +59,17 @@ class PgTarget final : public ports::Target {
   ports::TargetResult<ports::WorkDone> execute(const ports::StatementWork& work, std::stop_token stop) override;
   ports::TargetResult<ports::WorkDone> execute_concurrently(const ports::StatementWork& work,
                                                             std::stop_token stop) override;
+  ports::TargetResult<ports::BackfillPreview> backfill_preview(const ports::BackfillWork& work, int rows) override;
   ports::TargetResult<ports::BackfillState> backfill_begin(const ports::BackfillWork& work) override;
   ports::TargetResult<ports::BackfillBatch> backfill_batch(const ports::BackfillWork& work, int part, int rows,
                                                            std::stop_token stop) override;
+  ports::TargetResult<ports::BackfillBatch> backfill_isolate(const ports::BackfillWork& work, int part, int rows,
+                                                             std::stop_token stop) override;
   ports::TargetResult<ports::BackfillState> backfill_again(const ports::BackfillWork& work) override;
   ports::TargetResult<std::int64_t> backfill_remaining(const ports::BackfillWork& work, std::stop_token stop) override;
-  ports::TargetResult<void> backfill_finish(const ports::BackfillWork& work) override;
+  ports::TargetResult<ports::RecheckResult> backfill_recheck(const ports::BackfillWork& work, Milliseconds quiet,
+                                                             std::stop_token stop) override;
+  ports::TargetResult<std::vector<core::RowFault>> backfill_finish(const ports::BackfillWork& work) override;
 
  private:
   using UnitBody = std::function<ports::TargetResult<void>(Unit&)>;

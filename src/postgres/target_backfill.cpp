@@ -17,19 +17,7 @@ using ports::BackfillState;
 using ports::BackfillWork;
 using ports::TargetResult;
 
-constexpr int kCountAtMost = 1'000;
-constexpr std::string_view kZeroRows = "zero_rows";
-
-// A one-dimensional text[]; none for NULL.
-std::optional<std::vector<std::string>> texts_of(const pqxx::row::reference& field) {
-  if (field.is_null()) return std::nullopt;
-  std::vector<std::string> texts;
-  auto parser = field.as_array();
-  for (auto next = parser.get_next(); next.first != pqxx::array_parser::juncture::done; next = parser.get_next()) {
-    if (next.first == pqxx::array_parser::juncture::string_value) texts.push_back(next.second);
-  }
-  return texts;
-}
+constexpr std::int64_t kSkippedAtMost = 1'000;
 
 std::string place_array(const pqxx::transaction_base& work, const std::optional<Place>& place) {
   return place ? text_array(work, *place) : "NULL";
@@ -83,6 +71,12 @@ TargetResult<pqxx::row> locked_backfill(pqxx::work& work, const BackfillWork& ba
   return found[0];
 }
 
+std::int64_t skipped_rows(pqxx::work& work, const ports::WorkId& id) {
+  return query(work, "SELECT count(*) FROM diastole.backfill_skipped WHERE plan = $1 AND step = $2", id.plan.str(),
+               id.step.str())[0][0]
+      .as<std::int64_t>();
+}
+
 TargetResult<BackfillState> state_of(pqxx::work& work, const BackfillWork& backfill) {
   const auto row = locked_backfill(work, backfill);
   if (!row) return std::unexpected(row.error());
@@ -92,7 +86,8 @@ TargetResult<BackfillState> state_of(pqxx::work& work, const BackfillWork& backf
                       .rows = row->at(kCourseFields).as<std::int64_t>(),
                       .rows_changed = row->at(kCourseFields + 1).as<std::int64_t>(),
                       .rows_total = row->at(kCourseFields + 2).as<std::int64_t>(),
-                      .open_parts = {}};
+                      .open_parts = {},
+                      .rows_skipped = skipped_rows(work, backfill.id)};
   for (const auto& part : query(work,
                                 "SELECT part, done, rows + window_rows * stride / $3, rows_changed "
                                 "FROM diastole.backfill_part WHERE plan = $1 AND step = $2 ORDER BY part",
@@ -121,43 +116,22 @@ std::int64_t rows_in(const std::vector<Part>& parts) {
   return rows;
 }
 
-// Key columns with the types that their values are compared as.
-std::vector<KeyColumn> typed(pqxx::work& work, const core::Backfill& backfill, const std::vector<std::string>& names) {
-  std::vector<KeyColumn> key;
-  for (const auto& name : names) {
-    const auto row = query(work,
-                           "SELECT quote_ident(attname), format_type(atttypid, atttypmod) FROM pg_attribute "
-                           "WHERE attrelid = to_regclass($1) AND attname = $2",
-                           backfill.table, name)[0];
-    key.push_back({.name = row[0].as<std::string>(), .type = row[1].as<std::string>()});
-  }
-  return key;
-}
-
 // The first time: the way, the parts, and what says that it is a way.
 TargetResult<void> begin(Unit& unit, const BackfillWork& work) {
   auto walk = walk_for(unit.work, unit.connection.server_version(), work.backfill);
   if (!walk) return std::unexpected(std::move(walk.error()));
-  Course course{.walk = *std::move(walk), .key = {}, .pass = 1, .table = {}};
-  course.key = typed(unit.work, work.backfill, course.walk.key);
-  course.table = query(unit.work, "SELECT quote_ident(relname) FROM pg_class WHERE oid = to_regclass($1)",
-                       work.backfill.table)[0][0]
-                     .as<std::string>();
+  const auto course = course_of(unit.work, work.backfill, *std::move(walk));
   CourseSql sql(unit.work, work.backfill, course);
   const auto parts = sql.parts();
   if (!parts.empty()) {
-    if (auto found = sql.refuse_scans(parts.front(), kCountAtMost); !found) return found;
+    if (auto found = sql.refuse_scans(parts.front()); !found) return found;
   }
-  std::vector<std::string> names;
   std::vector<std::string> types;
-  for (const auto& column : course.key) {
-    names.push_back(column.name);
-    types.push_back(column.type);
-  }
+  for (const auto& column : course.key) types.push_back(column.type);
   query(unit.work,
         fmt::format("INSERT INTO diastole.backfill (plan, step, checksum, rows_total, epoch, walk_by, key_names, "
                     "key_types, strides, workers, because) VALUES ($1, $2, $3, $4, $5, $6, {}, {}, $7, $8, {})",
-                    text_array(unit.work, names), text_array(unit.work, types),
+                    text_array(unit.work, course.names()), text_array(unit.work, types),
                     text_array(unit.work, course.walk.because)),
         work.id.plan.str(), work.id.step.str(), work.id.checksum, rows_in(parts), work.id.epoch.value,
         std::string(to_string(course.walk.by)), course.walk.strides, course.walk.workers);
@@ -203,41 +177,148 @@ TargetResult<LockedPart> locked_part(pqxx::work& work, const BackfillWork& backf
 }
 
 // Deferred constraints speak up now, while their complaint still has its SQLSTATE and its statement.
-void move_part(pqxx::work& work, const ports::WorkId& id, const Part& part, const BackfillBatch& added, bool closed) {
+void move_part(Unit& unit, const ports::WorkId& id, const Part& part, const BackfillBatch& added, bool closed) {
   const auto& cursor = part.cursor;
+  auto& work = unit.work;
+  // The statistics shall know of our own writes before the verification asks them.
+  const bool flush = cursor.done && unit.connection.server_version() >= 150000;
   work.exec(fmt::format(
       "SET CONSTRAINTS ALL IMMEDIATE; UPDATE diastole.backfill_part SET done_to = {}, window_to = {}, window_rows = "
       "{}, "
       "stride = {}, stride_to = {}, last_window = {}, done = {}, rows = rows + {}, rows_changed = rows_changed + {}, "
-      "epoch = {}, updated_at = now() WHERE plan = {} AND step = {} AND part = {}",
+      "epoch = {}, updated_at = now() WHERE plan = {} AND step = {} AND part = {}{}",
       place_array(work, cursor.done_to), place_array(work, cursor.window_to), closed ? 0 : part.window_rows,
-      cursor.stride, place_array(work, cursor.stride_to), cursor.last_window, cursor.done, closed ? part.window_rows : 0,
-      added.rows_changed, id.epoch.value, work.quote(id.plan.str()), work.quote(id.step.str()), part.number));
+      cursor.stride, place_array(work, cursor.stride_to), cursor.last_window, cursor.done,
+      closed ? part.window_rows : 0, added.rows_changed, id.epoch.value, work.quote(id.plan.str()),
+      work.quote(id.step.str()), part.number, flush ? "; SELECT pg_stat_force_next_flush()" : ""));
 }
 
+// A batch, from where its part's cursor stands.
+struct BatchRows {
+  Unit& unit;
+  const BackfillWork& work;
+  CourseSql& sql;
+  const Course& course;
+  const Part& part;
+  Place to;
+};
+
+TargetResult<void> change_at_once(const BatchRows& rows, BackfillBatch& batch) {
+  const auto change = rows.sql.change(rows.part, rows.to);
+  if (change.empty()) return {};
+  rows.unit.at = {.statement = 1, .sql = change};
+  batch.rows_changed = static_cast<std::int64_t>(rows.unit.work.exec(change).affected_rows());
+  return {};
+}
+
+struct FaultyRow {
+  Place key;
+  core::Failure failure;
+};
+
+// Changes the row alone; what is wrong with it, where something is.
+std::optional<core::Failure> change_row(Unit& unit, const std::string& change, BackfillBatch& batch) {
+  try {
+    pqxx::subtransaction alone(unit.work, "diastole_row");
+    batch.rows_changed += static_cast<std::int64_t>(alone.exec(change).affected_rows());
+    alone.commit();
+    return std::nullopt;
+  } catch (const pqxx::sql_error&) {
+    auto error = target_error(unit.connection, std::current_exception(), change, 1);
+    if (!core::blames_row(error.failure.sqlstate)) throw;
+    return std::move(error.failure);
+  }
+}
+
+// "id = 7, day = 2026-11-25"
+std::string named(const std::vector<std::string>& names, const Place& key) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i) text += fmt::format("{}{} = {}", i == 0 ? "" : ", ", names[i], key[i]);
+  return text;
+}
+
+ports::TargetError stopped_by(const BatchRows& rows, const std::vector<std::string>& names,
+                              std::vector<FaultyRow> found) {
+  std::vector<core::RowFault> faults;
+  for (const auto& row : found) {
+    faults.push_back({.relation = rows.part.relation,
+                      .key = named(names, row.key),
+                      .sqlstate = row.failure.sqlstate,
+                      .message = row.failure.message});
+  }
+  ports::TargetError error{.code = ErrorCode::invalid_argument, .failure = std::move(found.front().failure)};
+  if (!error.failure.detail.empty()) error.failure.detail += '\n';
+  error.failure.detail += core::shown(faults);
+  error.failure.hint =
+      "mend the rows that the detail names, then retry: it goes on from there; or let a plan say on_error: skip";
+  return error;
+}
+
+// A row that moves meanwhile may be met twice in a walk by blocks.
+TargetResult<void> skip(const BatchRows& rows, const std::vector<std::string>& names,
+                        const std::vector<FaultyRow>& found, BackfillBatch& batch) {
+  const auto& id = rows.work.id;
+  auto& work = rows.unit.work;
+  const auto before = skipped_rows(work, id);
+  for (const auto& row : found) {
+    query(work,
+          fmt::format(
+              "INSERT INTO diastole.backfill_skipped (plan, step, relation, key_names, key, sqlstate, message) "
+              "VALUES ($1, $2, $3, {}, {}, $4, $5) ON CONFLICT (plan, step, relation, key) DO UPDATE SET sqlstate "
+              "= excluded.sqlstate, message = excluded.message",
+              text_array(work, names), text_array(work, row.key)),
+          id.plan.str(), id.step.str(), rows.part.relation, row.failure.sqlstate, row.failure.message);
+  }
+  const auto after = skipped_rows(work, id);
+  batch.rows_skipped = after - before;
+  if (after <= kSkippedAtMost) return {};
+  return target_fail(
+      ErrorCode::invalid_argument,
+      fmt::format("more than {} rows cannot be changed (diastole.backfill_skipped lists them); the last "
+                  "is {} {}: {}",
+                  kSkippedAtMost, rows.part.relation, named(names, found.back().key), found.back().failure.message),
+      found.back().failure.sqlstate);
+}
+
+TargetResult<void> change_one_by_one(const BatchRows& rows, BackfillBatch& batch) {
+  rows.unit.work.exec("SET CONSTRAINTS ALL IMMEDIATE");
+  std::vector<FaultyRow> found;
+  for (auto& row : rows.sql.rows(rows.part, rows.to)) {
+    auto failure = change_row(rows.unit, rows.sql.change(rows.part, row), batch);
+    if (failure) found.push_back({.key = std::move(row.key), .failure = *std::move(failure)});
+  }
+  if (found.empty()) return {};
+  const auto names = row_names(rows.unit.work, rows.course.names(), rows.work.backfill.table);
+  if (rows.work.backfill.on_error == core::OnError::stop)
+    return std::unexpected(stopped_by(rows, names, std::move(found)));
+  return skip(rows, names, found, batch);
+}
+
+using ChangeRows = TargetResult<void> (*)(const BatchRows& rows, BackfillBatch& batch);
+
 // One batch inside its transaction.
-TargetResult<BackfillBatch> advance(Unit& unit, const BackfillWork& work, int number, int rows) {
+TargetResult<BackfillBatch> advance(Unit& unit, const BackfillWork& work, int number, int rows, ChangeRows change) {
   auto locked = locked_part(unit.work, work, number);
   if (!locked) return std::unexpected(locked.error());
   auto& part = locked->part;
-  if (part.cursor.done) return BackfillBatch{.rows = 0, .rows_changed = 0, .part_done = true};
+  BackfillBatch batch;
+  batch.part_done = part.cursor.done;
+  if (batch.part_done) return batch;
   CourseSql sql(unit.work, work.backfill, locked->course);
   const int strides = locked->course.walk.strides;
   const auto visited = [&] { return part.window_rows * part.cursor.stride / strides; };
-  BackfillBatch batch;
   if (!part.cursor.window_to) sql.open_window(part, rows);
   bool closed = false;
   if (part.cursor.window_to) {
     const auto to = sql.batch_to(part, rows);
-    const auto update = sql.update(part, to);
-    unit.at = {.statement = 1, .sql = update};
-    batch.rows_changed = static_cast<std::int64_t>(unit.work.exec(update).affected_rows());
+    if (auto changed = change({unit, work, sql, locked->course, part, to}, batch); !changed)
+      return std::unexpected(std::move(changed.error()));
     const auto before = visited();
     part.cursor = core::moved(std::move(part.cursor), to, strides);
     closed = !part.cursor.window_to;
     batch.rows = (closed ? part.window_rows : visited()) - before;
   }
-  move_part(unit.work, work.id, part, batch, closed);
+  move_part(unit, work.id, part, batch, closed);
   unit.at = {};
   batch.part_done = part.cursor.done;
   return batch;
@@ -270,7 +351,20 @@ TargetResult<BackfillBatch> PgTarget::backfill_batch(const BackfillWork& work, i
   // Cursor and rows are lost together or not at all, and backfill_finish waits for the disk.
   spec.lossy = true;
   auto committed = transact(spec, stop, [&](Unit& unit) -> TargetResult<void> {
-    auto advanced = advance(unit, work, part, std::max(rows, 1));
+    auto advanced = advance(unit, work, part, std::max(rows, 1), change_at_once);
+    if (!advanced) return std::unexpected(std::move(advanced.error()));
+    batch = *advanced;
+    return {};
+  });
+  if (!committed) return std::unexpected(std::move(committed.error()));
+  return batch;
+}
+
+TargetResult<BackfillBatch> PgTarget::backfill_isolate(const BackfillWork& work, int part, int rows,
+                                                       std::stop_token stop) {
+  BackfillBatch batch;
+  auto committed = transact(spec_of(work), stop, [&](Unit& unit) -> TargetResult<void> {
+    auto advanced = advance(unit, work, part, std::max(rows, 1), change_one_by_one);
     if (!advanced) return std::unexpected(std::move(advanced.error()));
     batch = *advanced;
     return {};
@@ -297,8 +391,10 @@ TargetResult<BackfillState> PgTarget::backfill_again(const BackfillWork& work) {
           "UPDATE diastole.backfill SET pass = pass + 1, strides = 1, rows = $3, rows_changed = $4, epoch = $5, "
           "updated_at = now() WHERE plan = $1 AND step = $2",
           work.id.plan.str(), work.id.step.str(), state.rows, state.rows_changed, work.id.epoch.value);
-    query(unit.work, "DELETE FROM diastole.backfill_part WHERE plan = $1 AND step = $2", work.id.plan.str(),
-          work.id.step.str());
+    for (const auto* table : {"backfill_part", "backfill_skipped"}) {
+      query(unit.work, fmt::format("DELETE FROM diastole.{} WHERE plan = $1 AND step = $2", table), work.id.plan.str(),
+            work.id.step.str());
+    }
     insert_parts(unit.work, work.id, parts);
     found = state_of(unit.work, work);
     if (!found) return std::unexpected(std::move(found.error()));
@@ -309,36 +405,18 @@ TargetResult<BackfillState> PgTarget::backfill_again(const BackfillWork& work) {
   return state;
 }
 
-TargetResult<std::int64_t> PgTarget::backfill_remaining(const BackfillWork& work, std::stop_token stop) {
-  const auto& backfill = work.backfill;
-  std::string rows;
-  if (backfill.verify == kZeroRows) {
-    if (backfill.where.empty()) return 0;
-    rows = fmt::format("SELECT 1 FROM {} WHERE ({}\n) LIMIT {}", backfill.table, backfill.where, kCountAtMost);
-  } else {
-    auto verification = backfill.verify;
-    verification.erase(verification.find_last_not_of(" \t\r\n;") + 1);
-    if (verification.empty()) return 0;
-    rows = fmt::format("SELECT 1 FROM (\n{}\n) AS verification LIMIT {}", verification, kCountAtMost);
-  }
-  std::int64_t remaining = 0;
-  const auto sql = fmt::format("SELECT count(*) FROM ({}) AS remaining", rows);
-  auto counted = transact(spec_of(work), stop, [&](Unit& unit) -> TargetResult<void> {
-    // A verification only looks.
-    unit.work.exec("SET LOCAL transaction_read_only = on");
-    unit.at = {.statement = 1, .sql = sql};
-    remaining = unit.work.exec(sql)[0][0].as<std::int64_t>();
-    return {};
-  });
-  if (counted) return remaining;
-  auto& error = counted.error();
-  // We made the transaction read-only, not the server: the query is at fault.
-  if (error.failure.sqlstate == "25006" && error.failure.statement == 1) error.code = ErrorCode::invalid_argument;
-  return std::unexpected(std::move(error));
-}
-
-TargetResult<void> PgTarget::backfill_finish(const BackfillWork& work) {
-  return transact(spec_of(work), {}, [&](Unit& unit) -> TargetResult<void> {
+TargetResult<std::vector<core::RowFault>> PgTarget::backfill_finish(const BackfillWork& work) {
+  std::vector<core::RowFault> skipped;
+  auto committed = transact(spec_of(work), {}, [&](Unit& unit) -> TargetResult<void> {
+    for (const auto& row : query(unit.work,
+                                 "SELECT relation, key_names, key, sqlstate, message FROM diastole.backfill_skipped "
+                                 "WHERE plan = $1 AND step = $2 ORDER BY skipped_at, relation, key",
+                                 work.id.plan.str(), work.id.step.str())) {
+      skipped.push_back({.relation = row[0].as<std::string>(),
+                         .key = named(*texts_of(row[1]), *texts_of(row[2])),
+                         .sqlstate = row[3].as<std::string>(),
+                         .message = row[4].as<std::string>()});
+    }
     const auto done = ledger_row(unit.work, work.id);
     if (!done) return std::unexpected(done.error());
     if (*done) return {};
@@ -351,6 +429,8 @@ TargetResult<void> PgTarget::backfill_finish(const BackfillWork& work) {
     finish_in_ledger(unit.work, work.id, state->rows_changed);
     return {};
   });
+  if (!committed) return std::unexpected(std::move(committed.error()));
+  return skipped;
 }
 
 }  // namespace diastole::postgres

@@ -8,7 +8,9 @@
 #include "diastole/base/time.hpp"
 #include "diastole/sql/analysis.hpp"
 #include "lint.hpp"
+#include "recheck.hpp"
 #include "text.hpp"
+#include "window.hpp"
 
 namespace diastole::sql {
 namespace {
@@ -79,13 +81,30 @@ void complete_statements(Step& step, const AnalysisOptions& options, PlanMemory&
   complete_undo(step, memory);
 }
 
-Result<void> complete_backfill(Step& step, const PlanMemory& memory) {
+// The plan's own statement over a window of keys.
+Result<void> complete_window(Step& step, const AnalysisOptions& options, PlanMemory& memory) {
+  core::Backfill& backfill = *step.backfill;
+  auto pieces = cut_window(backfill.sql);
+  if (!pieces) return at_path(std::move(pieces.error()), step.path + "/sql");
+  backfill.sql_pieces = *std::move(pieces);
+  LintedText linted = lint_text(plain_window(backfill.sql_pieces), step.phase, options, memory);
+  add_findings(step, std::move(linted.findings), "sql");
+  // It is shown as it was written.
+  for (core::Statement& statement : linted.statements) statement.sql = backfill.sql;
+  step.statements = std::move(linted.statements);
+  return {};
+}
+
+Result<void> complete_backfill(Step& step, const AnalysisOptions& options, PlanMemory& memory) {
   core::Backfill& backfill = *step.backfill;
   const auto table = split_identifier(backfill.table, 2);
   if (!table) return at_path(table.error(), step.path + "/table");
   backfill.table = fmt::format("{}", fmt::join(*table, "."));
-  if (backfill.set.empty())
+  if (!backfill.sql.empty()) {
+    if (auto completed = complete_window(step, options, memory); !completed) return completed;
+  } else if (backfill.set.empty()) {
     return fail(ErrorCode::invalid_argument, "at least one column must be set", step.path + "/set");
+  }
   for (const auto& [column, expression] : backfill.set) {
     const std::string path = fmt::format("{}/set/{}", step.path, pointer_token(column));
     // The name comes unquoted and exactly: quoted it must be one identifier.
@@ -106,6 +125,10 @@ Result<void> complete_backfill(Step& step, const PlanMemory& memory) {
   } else if (!backfill.verify.empty()) {
     if (auto valid = check_query(backfill.verify); !valid)
       return at_path(std::move(valid.error()), step.path + "/verify");
+  }
+  if (!backfill.recheck.query.empty()) {
+    if (auto valid = check_query(backfill.recheck.query); !valid)
+      return at_path(std::move(valid.error()), step.path + "/recheck");
   }
   std::ranges::move(lint_backfill(backfill, step.path, memory.known), std::back_inserter(step.findings));
   std::ranges::move(choose_way(backfill, step.path, memory.known), std::back_inserter(step.findings));
@@ -217,7 +240,7 @@ Result<Plan> complete(Plan plan, const core::CatalogSnapshot* catalog, const Ana
       continue;
     }
     if (step.backfill) {
-      if (auto completed = complete_backfill(step, memory); !completed)
+      if (auto completed = complete_backfill(step, options, memory); !completed)
         return std::unexpected(std::move(completed.error()));
     } else {
       complete_statements(step, options, memory);
@@ -226,6 +249,7 @@ Result<Plan> complete(Plan plan, const core::CatalogSnapshot* catalog, const Ana
   }
   plan.steps = std::move(steps);
   warn_of_stale_copies(plan);
+  add_rechecks(plan);
   attach_open_foreign_keys(plan, memory);
   for (Step& step : plan.steps) apply_allow(step);
   return plan;

@@ -6,6 +6,7 @@
 #include "known.hpp"
 #include "parse.hpp"
 #include "type_name.hpp"
+#include "window.hpp"
 
 namespace diastole::sql {
 namespace {
@@ -93,6 +94,7 @@ core::CatalogRequest concerns(const core::Plan& plan) {
         concerns.add_table(table->size() == 1 ? table->front() : table->front() + "." + table->back());
       for (const auto& [column, expression] : step.backfill->set) concerns.add_expression(expression);
       concerns.add_expression(step.backfill->where);
+      if (const auto pieces = cut_window(step.backfill->sql)) concerns.add_text(plain_window(*pieces));
     }
     if (const auto parts = split_identifier(step.set_not_null, 3); parts && parts->size() > 1) {
       const std::string& table = (*parts)[parts->size() - 2];

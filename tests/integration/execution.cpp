@@ -25,6 +25,11 @@ class ExecutionTest : public ::testing::Test {
     }
     throw std::runtime_error("no step " + id + " in " + plan.dump());
   }
+  static Answer approve(const std::string& plan, const std::string& phase) {
+    const auto etag = daemon_->get("/v1/plans/main." + plan).headers.at("etag");
+    return daemon_->call("operator", "POST", "/v1/plans/main." + plan + "/approvals", {{"phase", phase}},
+                         {{"If-Match", etag}});
+  }
   static std::string columns(const std::string& table) {
     return run(
         "SELECT string_agg(column_name, ' ' ORDER BY ordinal_position) FROM information_schema.columns WHERE "
@@ -138,6 +143,95 @@ TEST_F(ExecutionTest, ABackfillThatDividesByZeroGoesOnWhereItFailed) {
   EXPECT_EQ(daemon_->tell("divided", "retry").status, 200);
   EXPECT_EQ(daemon_->until("divided", "completed").at("stage"), "completed");
   EXPECT_EQ(run("SELECT count(*) FROM divided WHERE touched = 1"), "99");
+}
+
+TEST_F(ExecutionTest, ABackfillThatSkipsItsBadRowsSaysWhich) {
+  make_people(daemon_->main_dsn(), "skipping", 100);
+  run("ALTER TABLE skipping ADD COLUMN share int");
+  const auto plan = plan_of("skipping", {{"backfill", json::array({{{"id", "share"},
+                                                                    {"table", "skipping"},
+                                                                    {"set", {{"share", "100 / (id - 70)"}}},
+                                                                    {"where", "share IS NULL"},
+                                                                    {"on_error", "skip"},
+                                                                    {"verify", "zero_rows"}}})}});
+  const auto done = daemon_->run(plan);
+  ASSERT_EQ(done.at("stage"), "completed") << done;
+  const auto& share = step_of(done, "share");
+  EXPECT_EQ(share.at("progress").at("rows_skipped"), 1);
+  EXPECT_EQ(share.at("progress").at("rows_changed"), 99);
+  EXPECT_EQ(share.at("note"),
+            "1 row was skipped, listed in the target's diastole.backfill_skipped: public.skipping id = 70: division by "
+            "zero");
+  EXPECT_EQ(run("SELECT count(*) FROM skipping WHERE touched = 1"), "99");
+}
+
+TEST_F(ExecutionTest, ARowThatOldCodeWritesAfterTheBackfillBlocksContract) {
+  make_people(daemon_->main_dsn(), "late", 20);
+  auto plan = rename("late", "late");
+  plan["backfill"][0]["where"] = "display_name IS DISTINCT FROM name";
+  plan["approvals"] = {{"contract", 1}};
+  const auto copied = daemon_->run(plan, "backfilled");
+  ASSERT_EQ(copied.at("stage"), "backfilled") << copied;
+  EXPECT_TRUE(step_of(copied, "copy")
+                  .at("backfill")
+                  .at("recheck")
+                  .at("where")
+                  .get<std::string>()
+                  .contains("display_name IS NULL"))
+      << step_of(copied, "copy");
+  // New code writes only the new column: the old one is stale, and nothing is wrong with the row.
+  run("UPDATE late SET display_name = 'by new code' WHERE id = 3");
+  run("INSERT INTO late (id, name) VALUES (21, 'by old code')");
+  EXPECT_EQ(approve("late", "contract").status, 200);
+  const auto reason = daemon_->await_reason("late", "verification_failed");
+  EXPECT_EQ(reason.at("count"), 1) << reason;
+  EXPECT_EQ(reason.at("object"), "copy");
+  EXPECT_EQ(columns("late"), "id name touched display_name") << "nothing has been destroyed";
+  EXPECT_EQ(daemon_->tell("late", "abort").status, 200);
+  EXPECT_EQ(daemon_->until("late", "aborted").at("stage"), "aborted");
+}
+
+TEST_F(ExecutionTest, RowsThatNewCodeAloneHasWrittenDoNotBlockContract) {
+  make_people(daemon_->main_dsn(), "newer", 20);
+  auto plan = rename("newer", "newer");
+  plan["backfill"][0]["where"] = "display_name IS DISTINCT FROM name";
+  plan["approvals"] = {{"contract", 1}};
+  ASSERT_EQ(daemon_->run(plan, "backfilled").at("stage"), "backfilled");
+  run("UPDATE newer SET display_name = 'by new code' WHERE id = 3; INSERT INTO newer VALUES (21, 'x', 0, 'y')");
+  EXPECT_EQ(approve("newer", "contract").status, 200);
+  const auto done = daemon_->until("newer", "completed");
+  EXPECT_EQ(done.at("stage"), "completed") << done;
+  EXPECT_EQ(run("SELECT count(*) FROM newer WHERE display_name = 'by new code'"), "1");
+}
+
+TEST_F(ExecutionTest, APlansOwnSqlRunsWindowByWindowAndIsShownBefore) {
+  make_people(daemon_->main_dsn(), "summed", 95);
+  run("CREATE TABLE sums (first bigint, n bigint)");
+  const auto plan =
+      plan_of("summed", {{"expand", json::array({step("mark", "ALTER TABLE sums ADD COLUMN kind text",
+                                                      "ALTER TABLE sums DROP COLUMN IF EXISTS kind")})},
+                         {"backfill", json::array({{{"id", "sum"},
+                                                    {"table", "summed"},
+                                                    {"sql",
+                                                     "INSERT INTO sums SELECT :from, count(*), 'a :to' FROM summed "
+                                                     "WHERE id BETWEEN :from AND :to"},
+                                                    {"verify", "SELECT 1 FROM sums HAVING sum(n) <> 95"}}})}});
+  auto held = plan;
+  held["approvals"] = {{"contract", 0}, {"backfill", 1}};
+  ASSERT_EQ(daemon_->run(held, "expanded").at("stage"), "expanded");
+  const auto answer = daemon_->get("/v1/plans/main.summed/backfill/preview?step=sum");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const auto& preview = answer.body.at("previews").at(0);
+  EXPECT_TRUE(preview.at("batch_sql").get<std::string>().contains("BETWEEN ('1'::bigint) AND ('20'::bigint)"))
+      << preview;
+  EXPECT_TRUE(preview.at("explain").get<std::string>().contains("Insert on sums")) << preview;
+  EXPECT_GT(preview.at("estimate").at("rows"), 0);
+  EXPECT_EQ(run("SELECT count(*) FROM sums"), "0");
+  EXPECT_EQ(daemon_->get("/v1/plans/main.summed/backfill/preview?step=mark").status, 404);
+  EXPECT_EQ(approve("summed", "backfill").status, 200);
+  const auto done = daemon_->until("summed", "completed");
+  ASSERT_EQ(done.at("stage"), "completed") << done;
+  EXPECT_EQ(run("SELECT sum(n) || ' ' || count(*) || ' ' || min(kind) FROM sums"), "95 5 a :to");
 }
 
 TEST_F(ExecutionTest, NullsStopSetNotNullAtItsValidation) {

@@ -35,6 +35,10 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
     rows_ = rows;
     remaining_ = std::move(remaining_after_pass);
   }
+  void set_recheck(ports::RecheckResult found) {
+    const std::scoped_lock lock(mutex_);
+    recheck_ = found;
+  }
   void raise_fence(Epoch epoch) {
     const std::scoped_lock lock(mutex_);
     fence_ = epoch;
@@ -43,6 +47,11 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
   [[nodiscard]] std::vector<std::string> done() const {
     const std::scoped_lock lock(mutex_);
     return done_;
+  }
+  // Of the batches that were committed.
+  [[nodiscard]] std::vector<int> asked_rows() const {
+    const std::scoped_lock lock(mutex_);
+    return asked_rows_;
   }
   [[nodiscard]] Epoch fence() const {
     const std::scoped_lock lock(mutex_);
@@ -87,6 +96,10 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
   Answer<ports::WorkDone> execute_concurrently(const ports::StatementWork& work, std::stop_token stop) override {
     return run(work, std::move(stop));
   }
+  Answer<ports::BackfillPreview> backfill_preview(const ports::BackfillWork& work, int) override {
+    return call<ports::BackfillPreview>("preview " + work.id.step.str(), nullptr, {},
+                                        [&]() -> Answer<ports::BackfillPreview> { return ports::BackfillPreview{}; });
+  }
   Answer<ports::BackfillState> backfill_begin(const ports::BackfillWork& work) override {
     return call<ports::BackfillState>("begin " + work.id.step.str(), &work.id, {},
                                       [&]() -> Answer<ports::BackfillState> {
@@ -96,15 +109,12 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
   }
   Answer<ports::BackfillBatch> backfill_batch(const ports::BackfillWork& work, int, int rows,
                                               std::stop_token stop) override {
-    return call<ports::BackfillBatch>("batch " + work.id.step.str(), &work.id, std::move(stop),
-                                      [&]() -> Answer<ports::BackfillBatch> {
-                                        const auto moved = std::min<std::int64_t>(rows, left());
-                                        state_.rows += moved;
-                                        state_.rows_changed += moved;
-                                        pass_done_ = left() == 0;
-                                        ledger_[key(work.id)] = core::Applied::partial;
-                                        return ports::BackfillBatch{moved, moved, pass_done_};
-                                      });
+    return batch("batch ", work, rows, std::move(stop), 0);
+  }
+  // Skips one row.
+  Answer<ports::BackfillBatch> backfill_isolate(const ports::BackfillWork& work, int, int rows,
+                                                std::stop_token stop) override {
+    return batch("isolate ", work, rows, std::move(stop), 1);
   }
   Answer<ports::BackfillState> backfill_again(const ports::BackfillWork& work) override {
     return call<ports::BackfillState>("again " + work.id.step.str(), &work.id, {},
@@ -122,11 +132,17 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
       return rows;
     });
   }
-  Answer<void> backfill_finish(const ports::BackfillWork& work) override {
-    return call<void>("finish " + work.id.step.str(), &work.id, {}, [&]() -> Answer<void> {
+  Answer<ports::RecheckResult> backfill_recheck(const ports::BackfillWork& work, Milliseconds,
+                                                std::stop_token stop) override {
+    return call<ports::RecheckResult>("recheck " + work.id.step.str(), nullptr, std::move(stop),
+                                      [&]() -> Answer<ports::RecheckResult> { return recheck_; });
+  }
+  Answer<std::vector<core::RowFault>> backfill_finish(const ports::BackfillWork& work) override {
+    using Faults = std::vector<core::RowFault>;
+    return call<Faults>("finish " + work.id.step.str(), &work.id, {}, [&]() -> Answer<Faults> {
       ledger_[key(work.id)] = core::Applied::full;
       done_.push_back("do " + work.id.step.str());
-      return {};
+      return skipped_;
     });
   }
 
@@ -143,6 +159,21 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
     return id && id->epoch != fence_ ? std::optional(fenced()) : std::nullopt;
   }
 
+  Answer<ports::BackfillBatch> batch(const std::string& what, const ports::BackfillWork& work, int rows,
+                                     std::stop_token stop, std::int64_t faults) {
+    return call<ports::BackfillBatch>(
+        what + work.id.step.str(), &work.id, std::move(stop), [&]() -> Answer<ports::BackfillBatch> {
+          const auto moved = std::min<std::int64_t>(rows, left());
+          asked_rows_.push_back(rows);
+          state_.rows += moved;
+          state_.rows_changed += moved - faults;
+          if (faults > 0) skipped_.push_back({"public.users", "id = 7", "22012", "division by zero"});
+          pass_done_ = left() == 0;
+          ledger_[key(work.id)] = core::Applied::partial;
+          return ports::BackfillBatch{
+              .rows = moved, .rows_changed = moved - faults, .part_done = pass_done_, .rows_skipped = faults};
+        });
+  }
   Answer<ports::WorkDone> run(const ports::StatementWork& work, std::stop_token stop) {
     const bool forward = work.id.direction == ports::Direction::forward;
     const auto name = (forward ? "do " : "undo ") + work.id.step.str();
@@ -170,6 +201,9 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
   bool pass_done_ = false;
   std::int64_t rows_ = 2500;
   std::deque<std::int64_t> remaining_;
+  std::vector<core::RowFault> skipped_;
+  ports::RecheckResult recheck_;
+  std::vector<int> asked_rows_;
   std::vector<std::string> done_;
   Epoch fence_;
 };

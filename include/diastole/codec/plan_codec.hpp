@@ -46,6 +46,7 @@ struct PlanDefaults {
 [[nodiscard]] Result<core::PlanState> state_from_json(const nlohmann::json& json);
 
 [[nodiscard]] nlohmann::json reason_to_json(const core::Reason& reason);
+[[nodiscard]] nlohmann::json recheck_to_json(const core::Recheck& recheck);
 [[nodiscard]] nlohmann::json walk_to_json(const core::Walk& walk);
 [[nodiscard]] nlohmann::json statement_to_json(const core::Statement& statement);
 [[nodiscard]] nlohmann::json finding_to_json(const core::Finding& finding);

@@ -51,6 +51,7 @@ struct Progress {
   int pass = 1;
   double rows_per_second = 0;
   std::optional<Milliseconds> eta;
+  std::int64_t rows_skipped = 0;  // in this pass, for their own fault
   friend bool operator==(const Progress&, const Progress&) = default;
 };
 

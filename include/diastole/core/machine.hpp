@@ -130,8 +130,9 @@ struct Decision {
   std::vector<Reason> waiting;  // why nothing more happens; also appended as plan_waits when the list has changed
 };
 
-// How long a clean preflight is good for.
+// How long a preflight is good for; and one whose verification of a backfill failed, which may read a whole table.
 inline constexpr Milliseconds kPreflightValid{5'000};
+inline constexpr Milliseconds kVerificationValid{60'000};
 
 [[nodiscard]] Decision decide(const PlanState& state, const Observation& observation, Now now);
 

@@ -143,7 +143,22 @@ struct Statement {
   friend bool operator==(const Statement&, const Statement&) = default;
 };
 
-// A backfill sets columns of every row that `where` selects, in batches.
+// What becomes of a row that cannot be changed for its own sake: the step fails and names it, or it is listed and left.
+enum class OnError { stop, skip };
+[[nodiscard]] std::string_view to_string(OnError on_error);
+[[nodiscard]] std::optional<OnError> on_error_from(std::string_view text);
+
+// What a backfill's verification asks once more just before contract: after the analysis, one of these.
+struct Recheck {
+  std::string where = {};  // may select no row of the table
+  std::string query = {};  // may return no row
+  std::string none = {};   // why nothing is asked
+
+  friend bool operator==(const Recheck&, const Recheck&) = default;
+};
+
+// A backfill sets columns of every row that `where` selects, in batches; or runs `sql` over one range of keys after the
+// other.
 struct Backfill {
   std::string table;                                     // as an SQL identifier
   std::vector<std::pair<std::string, std::string>> set;  // column (unquoted name) and SQL expression over the row
@@ -155,9 +170,17 @@ struct Backfill {
   std::optional<int> strides = {};
   int workers = 1;
   std::optional<Walk> walk = {};  // from the analysis, where it had the catalog; what runs is chosen when it begins
+  OnError on_error = OnError::stop;
+  std::string sql = {};  // instead of set: a statement on the keys from :from to :to, both among them
+  std::vector<std::string> sql_pieces = {};  // from the analysis: sql, cut so that each parameter is a piece of its own
+  Recheck recheck = {};
 
   friend bool operator==(const Backfill&, const Backfill&) = default;
 };
+
+// The pieces of a backfill's sql that stand for the first and the last key of its window.
+inline constexpr std::string_view kWindowFrom = ":from";
+inline constexpr std::string_view kWindowTo = ":to";
 
 struct Step {
   StepId id;

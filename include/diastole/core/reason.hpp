@@ -30,6 +30,7 @@ enum class ReasonKind {
   no_usable_key,
   target_unavailable,
   target_read_only,
+  verification_failed,  // of a backfill, asked once more before contract
   // between an attempt and the next
   retrying,
 };

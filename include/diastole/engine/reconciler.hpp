@@ -56,6 +56,8 @@ class Reconciler {
   [[nodiscard]] MonoTime last_round() const;
   // Thread-safe. The gates as the loop would see them; does not move a soak.
   [[nodiscard]] Gates gates(const core::PlanState& state) const;
+  // Thread-safe. What a backfill of the plan would do, by its target as it is now: a dry run.
+  [[nodiscard]] Result<ports::BackfillPreview> preview(const core::Plan& plan, const core::Step& step) const;
 
  private:
   class Impl;

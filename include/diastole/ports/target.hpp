@@ -12,6 +12,7 @@
 
 #include "diastole/base/ids.hpp"
 #include "diastole/base/result.hpp"
+#include "diastole/core/backfill.hpp"
 #include "diastole/core/catalog.hpp"
 #include "diastole/core/event.hpp"
 #include "diastole/core/plan.hpp"
@@ -70,8 +71,9 @@ struct BackfillState {
   int pass = 1;
   std::int64_t rows = 0;  // visited, over all passes; by blocks an estimate
   std::int64_t rows_changed = 0;
-  std::int64_t rows_total = 0;  // estimate of the table's rows
-  std::vector<int> open_parts;  // of this pass; none: it has reached the end
+  std::int64_t rows_total = 0;    // estimate of the table's rows
+  std::vector<int> open_parts;    // of this pass; none: it has reached the end
+  std::int64_t rows_skipped = 0;  // in this pass
 };
 
 // What a batch has added to that.
@@ -79,6 +81,27 @@ struct BackfillBatch {
   std::int64_t rows = 0;
   std::int64_t rows_changed = 0;
   bool part_done = false;
+  std::int64_t rows_skipped = 0;
+};
+
+// What a backfill would do, from its beginning.
+struct BackfillPreview {
+  struct Part {
+    std::string relation;  // as an SQL identifier
+    std::int64_t rows = 0;
+  };
+  core::Walk walk;
+  std::vector<Part> parts;  // rows are estimates
+  std::string window_sql;   // finds where the first window ends; empty by blocks
+  std::string batch_sql;    // of the first batch; empty where there is no row
+  std::string explain;      // of that
+  std::string refused;      // why it would not begin; empty where it would
+};
+
+// What a verification finds that is asked once more.
+struct RecheckResult {
+  std::int64_t rows = 0;   // as backfill_remaining() counts
+  bool unwritten = false;  // no row was written since the verification, so that none had to be read
 };
 
 struct PreflightRequest {
@@ -117,19 +140,32 @@ class Target {
   [[nodiscard]] virtual TargetResult<WorkDone> execute_concurrently(const StatementWork& work,
                                                                     std::stop_token stop) = 0;
 
+  // Looks what the backfill would do with batches of about `rows` rows: nothing runs. Needs no prepare(). conflict
+  // where what it names does not exist (yet).
+  [[nodiscard]] virtual TargetResult<BackfillPreview> backfill_preview(const BackfillWork& work, int rows) = 0;
+
   // Reads where the backfill stands; the first time chooses its way and begins.
   [[nodiscard]] virtual TargetResult<BackfillState> backfill_begin(const BackfillWork& work) = 0;
   // One batch of about `rows` rows: they are updated and the part's cursor moved in one transaction, under the fence.
   // Nothing where the part is done. Different parts may be worked on at once.
   [[nodiscard]] virtual TargetResult<BackfillBatch> backfill_batch(const BackfillWork& work, int part, int rows,
                                                                    std::stop_token stop) = 0;
+  // The same batch row by row, still in one transaction: for one that failed for a row's sake. Where such rows are to
+  // be skipped, they are listed in the target and the others are changed; else nothing is, and the failure names them.
+  [[nodiscard]] virtual TargetResult<BackfillBatch> backfill_isolate(const BackfillWork& work, int part, int rows,
+                                                                     std::stop_token stop) = 0;
   // Begins another pass, where the present one has reached the end.
   [[nodiscard]] virtual TargetResult<BackfillState> backfill_again(const BackfillWork& work) = 0;
-  // How many rows the plan's verification still finds (for a query: rows it returns, counted up to 1,000).
+  // How many rows the plan's verification still finds, but for those that are listed as skipped (for a query: rows it
+  // returns); counted up to 1,000.
   [[nodiscard]] virtual TargetResult<std::int64_t> backfill_remaining(const BackfillWork& work,
                                                                       std::stop_token stop) = 0;
-  // Writes the ledger row.
-  [[nodiscard]] virtual TargetResult<void> backfill_finish(const BackfillWork& work) = 0;
+  // The same before contract, by the plan's recheck. `quiet`: for so long at least nobody who might leave rows undone
+  // has been able to write; what was written before shows in the server's statistics.
+  [[nodiscard]] virtual TargetResult<RecheckResult> backfill_recheck(const BackfillWork& work, Milliseconds quiet,
+                                                                     std::stop_token stop) = 0;
+  // Writes the ledger row; returns the rows that were skipped.
+  [[nodiscard]] virtual TargetResult<std::vector<core::RowFault>> backfill_finish(const BackfillWork& work) = 0;
 };
 
 }  // namespace diastole::ports

@@ -35,6 +35,9 @@ struct AnalysisOptions {
 
 // One SQL expression over a row (`set`, `where`); invalid_argument where it is something else, or more than one.
 [[nodiscard]] Result<void> check_expression(std::string_view expression);
+// One statement that writes rows, with the parameters :from and :to outside strings, comments and casts (`sql` of a
+// backfill); cut so that each parameter is a piece of its own. Together the pieces are `sql`.
+[[nodiscard]] Result<std::vector<std::string>> cut_window(std::string_view sql);
 // One SELECT, as `verify` wants it.
 [[nodiscard]] Result<void> check_query(std::string_view query);
 

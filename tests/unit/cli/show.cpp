@@ -120,5 +120,27 @@ TEST(ShowCheckedTest, AMissingCatalogIsSaid) {
             "analysed without the target's catalog: target main is away\n");
 }
 
+TEST(ShowPreviewsTest, ADryRunIsShownStepByStep) {
+  EXPECT_EQ(show_previews(json::parse(R"({"previews": [
+              {"step": "copy", "walk": {"by": "key", "because": ["by primary key users_pkey"]},
+               "parts": [{"relation": "public.users", "rows": 5000}], "estimate": {"rows": 5000, "time_ms": 100},
+               "window_sql": "SELECT 1", "batch_sql": "UPDATE users\nSET a = 1", "explain": "Update on users\n",
+               "refused": "it would scan"},
+              {"step": "empty", "walk": {"by": "blocks"}, "parts": [], "estimate": {"rows": 0, "time_ms": 0}}]})")),
+            "copy: about 5000 rows, about 0.1s\n"
+            "  REFUSED: it would scan\n"
+            "  by primary key users_pkey\n"
+            "  public.users: about 5000 rows\n"
+            "  finds a window's end:\n"
+            "    SELECT 1\n"
+            "  a batch:\n"
+            "    UPDATE users\n"
+            "    SET a = 1\n"
+            "  its plan:\n"
+            "    Update on users\n"
+            "empty: about 0 rows, about 0.0s\n");
+  EXPECT_EQ(show_previews(json::parse(R"({"previews": []})")), "the plan has no backfill\n");
+}
+
 }  // namespace
 }  // namespace diastole::cli

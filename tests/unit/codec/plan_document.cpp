@@ -103,6 +103,12 @@ TEST(PlanDocumentTest, EveryOptionIsRead) {
   document["expand"][0]["allow"] = {{"some-rule", "we looked"}};
   document["backfill"][0]["batch_rows"] = 500;
   document["backfill"][0]["needs"] = {{"worker", {"4f1c2ab"}}};
+  document["backfill"][0]["on_error"] = "skip";
+  document["backfill"][0]["recheck"] = "SELECT 1 FROM users WHERE display_name = ''";
+  document["backfill"].push_back({{"id", "totals"},
+                                  {"table", "orders"},
+                                  {"sql", "DELETE FROM x WHERE id BETWEEN :from AND :to"},
+                                  {"recheck", {{"none", "nobody reads x"}}}});
   const auto plan = plan_from_document(document);
   ASSERT_TRUE(plan.has_value()) << plan.error().front().path << plan.error().front().message;
   EXPECT_EQ(plan->gate.fleet[1].version.builds(), (std::vector<std::string>{"4f1c2ab", "123"}));
@@ -112,6 +118,11 @@ TEST(PlanDocumentTest, EveryOptionIsRead) {
   EXPECT_EQ(plan->steps[2].backfill->batch_rows, 500);
   EXPECT_EQ(plan->steps[2].backfill->needs[0].version.text(), "one of 4f1c2ab");
   EXPECT_EQ(plan->steps[2].backfill->needs[0].min_instances, 0);
+  EXPECT_EQ(plan->steps[2].backfill->on_error, core::OnError::skip);
+  EXPECT_EQ(plan->steps[2].backfill->recheck, core::Recheck{.query = "SELECT 1 FROM users WHERE display_name = ''"});
+  EXPECT_EQ(plan->steps[3].backfill->sql, "DELETE FROM x WHERE id BETWEEN :from AND :to");
+  EXPECT_EQ(plan->steps[3].backfill->on_error, core::OnError::stop);
+  EXPECT_EQ(plan->steps[3].backfill->recheck, core::Recheck{.none = "nobody reads x"});
 }
 
 struct Wrong {
@@ -237,8 +248,23 @@ INSTANTIATE_TEST_SUITE_P(
               {"/backfill/0/needs/api"},
               "'x'"},
         Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "sql": "x"}]})",
-              {"/backfill/0/sql"},
-              "unknown key"},
+              {"/backfill/0/set"},
+              "does not go with 'sql'"},
+        Wrong{R"({"backfill": [{"id": "a", "table": "t", "sql": "x", "where": "y", "strides": 1}]})",
+              {"/backfill/0/where", "/backfill/0/strides"},
+              "does not go with 'sql'"},
+        Wrong{R"({"backfill": [{"id": "a", "table": "t", "sql": "x", "verify": "zero_rows"}]})",
+              {"/backfill/0/verify"},
+              "no 'where'"},
+        Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "on_error": "ignore"}]})",
+              {"/backfill/0/on_error"},
+              "stop or skip"},
+        Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "recheck": "none"}]})",
+              {"/backfill/0/recheck"},
+              "none: <reason>"},
+        Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "recheck": {"none": ""}}]})",
+              {"/backfill/0/recheck/none"},
+              "not empty"},
         Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "undo": "none"}]})",
               {"/backfill/0/undo"},
               "none: <reason>"}));

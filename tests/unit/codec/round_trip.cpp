@@ -48,7 +48,7 @@ Failure full_failure() {
 }
 
 Progress full_progress() {
-  return {1'000, 900, 200'000, 2, 12'345.5, Milliseconds{99'000}};
+  return {1'000, 900, 200'000, 2, 12'345.5, Milliseconds{99'000}, 3};
 }
 
 Plan full_plan() {
@@ -89,6 +89,10 @@ Plan full_plan() {
       .index = "users_b"};
   plan.steps[test::kCopy].backfill->batch_rows = 500;
   plan.steps[test::kCopy].backfill->set = {{"z", "1"}, {"a", "2"}};
+  plan.steps[test::kCopy].backfill->on_error = OnError::skip;
+  plan.steps[test::kCopy].backfill->sql = "DELETE FROM t WHERE id BETWEEN :from AND :to";
+  plan.steps[test::kCopy].backfill->sql_pieces = {"DELETE FROM t WHERE id BETWEEN ", ":from", " AND ", ":to"};
+  plan.steps[test::kCopy].backfill->recheck = {.where = "b IS NULL", .query = "SELECT 1", .none = "no need"};
   plan.steps[test::kCheck].set_not_null = "users.b";
   return plan;
 }

@@ -59,6 +59,20 @@ TEST(PacingTest, FallsToTheFloorInAFewBatchesWhenTheDatabaseStalls) {
   EXPECT_EQ(batches, 10);
 }
 
+TEST(FaultTest, OnlyARowsOwnFaultIsClosedInOn) {
+  for (const auto* sqlstate : {"22012", "22P02", "23514", "23505", "21000", "44000", "54000", "P0001"})
+    EXPECT_TRUE(blames_row(sqlstate)) << sqlstate;
+  for (const auto* sqlstate : {"", "57014", "55P03", "40P01", "42703", "42601", "53100", "54001", "25006", "08006"})
+    EXPECT_FALSE(blames_row(sqlstate)) << sqlstate;
+}
+
+TEST(FaultTest, TheFirstFiveAreShown) {
+  std::vector<RowFault> faults{{.relation = "public.users", .key = "id = 7", .sqlstate = "22012", .message = "no"}};
+  EXPECT_EQ(shown(faults), "public.users id = 7: no");
+  faults.resize(7, faults.front());
+  EXPECT_TRUE(shown(faults).ends_with("id = 7: no; and 2 more")) << shown(faults);
+}
+
 MonoTime at(std::int64_t ms) {
   return MonoTime{Milliseconds{ms}};
 }

@@ -188,6 +188,22 @@ TEST(DecideTest, PlanWaitsOnlyWhenTheObstaclesChange) {
   EXPECT_EQ(decision.events, (std::vector<Event>{PlanWaits{}, PhaseStarted{Phase::expand}}));
 }
 
+TEST(DecideTest, AFailedVerificationIsAskedAgainAfterAMinute) {
+  const auto state = submitted(sample_plan());
+  auto seen = clean(Phase::expand);
+  Reason left;
+  left.kind = ReasonKind::verification_failed;
+  seen.preflight->reasons = {left};
+  seen.preflight->at -= kVerificationValid - Milliseconds{1};
+  auto decision = decide(state, seen, kNow);
+  EXPECT_TRUE(std::holds_alternative<std::monostate>(decision.action));
+  EXPECT_EQ(decision.waiting, seen.preflight->reasons);
+  seen.preflight->at -= Milliseconds{1};
+  decision = decide(state, seen, kNow);
+  EXPECT_TRUE(std::holds_alternative<RunPreflight>(decision.action));
+  EXPECT_EQ(decision.waiting, seen.preflight->reasons) << "still in sight";
+}
+
 TEST(DecideTest, WhatThePreflightFoundStaysInSightWhileTheNextOneRuns) {
   auto seen = clean(Phase::expand);
   seen.preflight->reasons = {because(ReasonKind::invalid_index, "users_b")};

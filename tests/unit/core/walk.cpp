@@ -225,6 +225,31 @@ TEST_F(ChooseWalkTest, PartitionsArePartOfTheTable) {
   EXPECT_THAT(choose().error().message, HasSubstr("users_1 is a foreign table"));
 }
 
+TEST_F(ChooseWalkTest, WindowsOfThePlansOwnSqlNeedOneColumnThatLeads) {
+  backfill_.set.clear();
+  backfill_.where.clear();
+  backfill_.verify.clear();
+  backfill_.sql = "DELETE FROM log WHERE id BETWEEN :from AND :to";
+  const auto walk = choose();
+  ASSERT_TRUE(walk);
+  EXPECT_EQ(walk->by, WalkBy::key);
+  EXPECT_EQ(walk->strides, 1);
+  EXPECT_THAT(walk->key, ElementsAre("id"));
+  for (auto& index : users().indexes) index.columns.emplace_back("and_more");
+  EXPECT_THAT(choose().error().message, HasSubstr("primary key of one column"));
+}
+
+TEST_F(ChooseWalkTest, WindowsOfThePlansOwnSqlCannotSpanHeirs) {
+  backfill_.sql = "DELETE FROM log WHERE id BETWEEN :from AND :to";
+  CatalogRelation heir = users();
+  heir.name = {"public", "heirs"};
+  users().children = {heir.name};
+  catalog_.relations.push_back(heir);
+  EXPECT_THAT(choose().error().message, HasSubstr("inherit from users"));
+  users().kind = RelationKind::partitioned_table;
+  EXPECT_TRUE(choose()) << "a partitioned table's key is unique over all of its partitions";
+}
+
 TEST_F(ChooseWalkTest, RowsDoNotMoveBetweenPartitions) {
   users().dependents.push_back(
       {.kind = DependentKind::partition_key, .name = {}, .table = {}, .columns = {"display_name"}});

@@ -222,5 +222,86 @@ TEST_F(ReconcilerTest, BackfillTellsItsProgressOnceASecond) {
   EXPECT_THAT(events<core::StepProgressed>(), SizeIs(2)) << "and the last, at the end";
 }
 
+ports::TargetError division_by_zero() {
+  ports::TargetError error{ErrorCode::invalid_argument, {}, {}};
+  error.failure.sqlstate = "22012";
+  error.failure.message = "division by zero";
+  return error;
+}
+
+TEST_F(ReconcilerTest, ARowThatCannotBeChangedIsClosedInOnAndPassed) {
+  // 1000, 500, 250, 125, 62, 31, 15, 10.
+  target_.fail_next("batch copy", division_by_zero(), 8, test::FakeTarget::Effect::rolled_back);
+  reach_backfilled();
+  ASSERT_GE(target_.asked_rows().size(), 2U);
+  EXPECT_EQ(target_.asked_rows()[0], 10) << "row by row only through the smallest batch";
+  EXPECT_EQ(target_.asked_rows()[1], 20) << "and then grows again";
+  EXPECT_EQ(target_.calls("isolate copy"), 1);
+  const auto copy = state().step(copy_);
+  EXPECT_EQ(copy.progress.rows_skipped, 1);
+  EXPECT_EQ(copy.progress.rows_changed, 2499);
+  EXPECT_EQ(copy.note,
+            "1 row was skipped, listed in the target's diastole.backfill_skipped: public.users id = 7: division by "
+            "zero");
+  EXPECT_THAT(events<core::LockWaited>(), IsEmpty());
+}
+
+TEST_F(ReconcilerTest, ARowThatStopsTheStepLeavesItToARetry) {
+  target_.fail_next("batch copy", division_by_zero(), 8, test::FakeTarget::Effect::rolled_back);
+  auto named = division_by_zero();
+  named.failure.detail = "public.users id = 7: division by zero";
+  target_.fail_next("isolate copy", named, 1, test::FakeTarget::Effect::rolled_back);
+  start();
+  submit();
+  await(Stage::backfilling);
+  pass(40 * kSecond);
+  await_failed();
+  EXPECT_EQ(state().step(copy_).failure, named.failure);
+  EXPECT_EQ(state().step(copy_).applied, core::Applied::partial);
+  ask(core::Retry{"bob"});
+  await(Stage::backfilled);
+  EXPECT_EQ(state().step(copy_).progress.rows_skipped, 0);
+}
+
+TEST_F(ReconcilerTest, RowsLeftOverBlockContractUntilTheyAreMended) {
+  target_.set_recheck({.rows = 2, .unwritten = false});
+  reach_backfilled();
+  ask(core::Approve{Phase::contract, "bob", "", false});
+  await_waiting(ReasonKind::verification_failed);
+  const auto reason = state().waiting.front();
+  EXPECT_EQ(reason.count, 2);
+  EXPECT_EQ(reason.object, "copy");
+  EXPECT_EQ(reason.message, "verified once more, backfill copy has left 2 rows of users");
+  EXPECT_EQ(target_.calls("do check"), 0);
+  target_.set_recheck({});
+  pass(10 * kSecond);
+  EXPECT_EQ(target_.calls("recheck copy"), 1) << "it may read the whole table";
+  pass(core::kVerificationValid);
+  await(Stage::completed);
+  EXPECT_EQ(target_.calls("recheck copy"), 2);
+}
+
+TEST_F(ReconcilerTest, AVerificationThatCannotBeAskedBlocksContract) {
+  auto gone = division_by_zero();
+  gone.failure.message = "column b does not exist";
+  target_.fail_next("recheck copy", gone, 1, test::FakeTarget::Effect::rolled_back);
+  reach_backfilled();
+  ask(core::Approve{Phase::contract, "bob", "", false});
+  await_waiting(ReasonKind::verification_failed);
+  EXPECT_THAT(state().waiting.front().message, HasSubstr("column b does not exist"));
+  pass(core::kVerificationValid + 10 * kSecond);
+  await(Stage::completed);
+}
+
+TEST_F(ReconcilerTest, AbortEndsAVerificationThatIsUnderWay) {
+  target_.hold("recheck copy");
+  reach_backfilled();
+  ask(core::Approve{Phase::contract, "bob", "", false});
+  ASSERT_TRUE(target_.await_call("recheck copy"));
+  ask(core::Abort{"bob", "second thoughts"});
+  reconciler_->wake();
+  await(Stage::aborted);
+}
+
 }  // namespace
 }  // namespace diastole::engine

@@ -293,5 +293,56 @@ TEST(BackfillTest, NamesNothingThatItsTableDoesNotHave) {
   EXPECT_THAT(plan->steps.back().findings, IsEmpty());
 }
 
+TEST(BackfillTest, ItsOwnSqlIsCutAndClassified) {
+  Step step = backfill_step();
+  *step.backfill =
+      core::Backfill{.table = "users", .set = {}, .where = {}, .needs = {}, .verify = {}, .batch_rows = {}};
+  step.backfill->sql = "INSERT INTO totals SELECT max(id) FROM users WHERE id BETWEEN :from AND :to";
+  const auto plan = complete(plan_of({step}));
+  ASSERT_TRUE(plan) << plan.error().message;
+  EXPECT_THAT(refused_rules(*plan), IsEmpty());
+  EXPECT_EQ(plan->steps[0].backfill->sql_pieces.size(), 4U);
+  ASSERT_EQ(plan->steps[0].statements.size(), 1U);
+  EXPECT_EQ(plan->steps[0].statements[0].sql, step.backfill->sql) << "as it was written";
+  EXPECT_THAT(plan->steps[0].statements[0].tables(), testing::UnorderedElementsAre("totals", "users"));
+  step.backfill->sql = "DROP TABLE users";
+  EXPECT_THAT(error_of(step), HasSubstr("/backfill/0/sql: line 1, column 1: "));
+}
+
+core::Recheck recheck_of(Step backfill, const std::string& contract) {
+  const auto plan = complete(plan_of({std::move(backfill), sql_step(Phase::contract, "c", contract)}));
+  EXPECT_TRUE(plan) << plan.error().message;
+  return plan->steps[0].backfill->recheck;
+}
+
+TEST(RecheckTest, ZeroRowsIsAskedAgainWhereContractLeavesItsColumns) {
+  const core::Recheck same{.where = "display_name IS NULL"};
+  EXPECT_EQ(recheck_of(backfill_step(), "ALTER TABLE users DROP COLUMN name"), same);
+  Step step = backfill_step();
+  step.backfill->where = "display_name IS DISTINCT FROM name";
+  const core::Recheck never{
+      .where = "(display_name IS DISTINCT FROM name\n) AND ((display_name IS NULL AND (name\n) IS NOT NULL))"};
+  EXPECT_EQ(recheck_of(step, "ALTER TABLE users ADD CHECK (id > 0) NOT VALID").where, step.backfill->where);
+  EXPECT_EQ(recheck_of(step, "ALTER TABLE users ADD x int, DROP COLUMN name"), never);
+  EXPECT_EQ(recheck_of(step, "ALTER TABLE users RENAME name TO old_name"), never);
+  step.backfill->where = "users IS DISTINCT FROM NULL";
+  EXPECT_THAT(recheck_of(step, "ALTER TABLE users DROP COLUMN name").where, HasSubstr("display_name IS NULL"))
+      << "the whole row has every column";
+}
+
+TEST(RecheckTest, AQueryIsRepeatedAndThePlansOwnWordGoesFirst) {
+  Step step = backfill_step();
+  step.backfill->verify = "SELECT 1 FROM users WHERE display_name IS NULL";
+  EXPECT_EQ(recheck_of(step, "ALTER TABLE users DROP COLUMN name"), core::Recheck{.query = step.backfill->verify});
+  step.backfill->verify.clear();
+  EXPECT_EQ(recheck_of(step, "ALTER TABLE users DROP COLUMN name"), core::Recheck{.none = "the step has no `verify`"});
+  step.backfill->recheck = {.none = "nobody minds"};
+  EXPECT_EQ(recheck_of(step, "ALTER TABLE users DROP COLUMN name"), core::Recheck{.none = "nobody minds"});
+  step.backfill->recheck = {.query = "DELETE FROM users"};
+  EXPECT_THAT(error_of(step), HasSubstr("/backfill/0/recheck: one SELECT"));
+  EXPECT_EQ(complete(plan_of({backfill_step()}))->steps[0].backfill->recheck, core::Recheck{})
+      << "there is no contract before which to ask";
+}
+
 }  // namespace
 }  // namespace diastole::sql
