@@ -53,6 +53,20 @@ std::string holder_name() {
   return fmt::format("{} pid {}", host.data(), getpid());
 }
 
+core::ThrottleLimits throttle_limits(const config::Config::Backfill& backfill) {
+  constexpr auto kBytes = [](int mib) { return std::int64_t{mib} << 20; };
+  return {.lock_wait = backfill.lock_wait,
+          .probe = backfill.probe_limit,
+          .replica_lag = backfill.replica_lag,
+          .replica_bytes = kBytes(backfill.replica_mib),
+          .replica_gone = backfill.replica_gone,
+          .ignored_standbys = backfill.ignore_standbys,
+          .unarchived = kBytes(backfill.unarchived_mib),
+          .vacuum = backfill.yield_to_vacuum,
+          .checkpoint_gap = backfill.checkpoint_gap,
+          .disk_free = kBytes(backfill.disk_free_mib)};
+}
+
 engine::EngineSettings engine_settings(const config::Config& config) {
   engine::EngineSettings settings;
   settings.lock_timeout = config.execution.lock_timeout;
@@ -66,6 +80,7 @@ engine::EngineSettings engine_settings(const config::Config& config) {
   settings.batch_rows = config.backfill.batch_rows;
   settings.batch_lock_timeout = config.backfill.lock_timeout;
   settings.max_passes = config.backfill.max_passes;
+  settings.throttle = throttle_limits(config.backfill);
   return settings;
 }
 
@@ -134,8 +149,9 @@ class Daemon::Impl {
     if (auto taken = take_lease(); !taken) return taken;
 
     engine::Targets targets;
-    for (const auto& [name, dsn] : config_.targets) {
-      auto& target = targets_[name] = postgres::make_target(TargetName(name), dsn.reveal(), state_->owner(), *log_);
+    for (const auto& [name, known] : config_.targets) {
+      auto& target = targets_[name] =
+          postgres::make_target(TargetName(name), known.dsn.reveal(), state_->owner(), *log_, known.disk);
       targets[TargetName(name)] = target.get();
     }
     journal_ = std::make_unique<engine::Journal>(*plans_, *lease_, clock_, *log_);
@@ -197,7 +213,7 @@ class Daemon::Impl {
     if (!cluster) return std::unexpected(cluster.error());
     cluster_ = std::move(*cluster);
     config_.state_dsn = config::Secret(cluster_->dsn());
-    config_.targets = {{kDevTarget, config::Secret(cluster_->dsn())}};
+    config_.targets = {{kDevTarget, {.dsn = config::Secret(cluster_->dsn()), .disk = {}}}};
     return {};
   }
 

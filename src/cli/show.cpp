@@ -40,6 +40,14 @@ std::string duration(std::int64_t ms) {
                                          : format_duration(std::chrono::floor<std::chrono::seconds>(time));
 }
 
+// "holds: standby1 is gone …", "at 25 % of its speed: …"; empty where nothing slows it.
+std::string throttle(const json& t) {
+  const auto share = t.value("share", 1.0);
+  if (share >= 1) return {};
+  const auto how = share == 0 ? std::string("holds") : fmt::format("at {:.0f} % of its speed", share * 100);
+  return fmt::format("{}: {}", how, text(t.value("reason", json::object()), "detail"));
+}
+
 std::string progress(const json& p) {
   const auto rows = integer(p, "rows");
   const auto total = integer(p, "rows_total");
@@ -51,6 +59,7 @@ std::string progress(const json& p) {
   if (const auto rate = p.value("rows_per_second", 0.0); rate > 0) out += fmt::format(", {:.0f} rows/s", rate);
   if (p.contains("eta_ms")) out += ", " + duration(integer(p, "eta_ms")) + " left";
   if (integer(p, "pass") > 1) out += fmt::format(", pass {}", integer(p, "pass"));
+  if (const auto slowed = throttle(p.value("throttle", json::object())); !slowed.empty()) out += "; " + slowed;
   return out;
 }
 

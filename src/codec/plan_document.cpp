@@ -232,7 +232,7 @@ class DocumentReader {
   bool read_backfill(const core::Plan& plan, Step& step, const json& entry) {
     if (!object(entry, step.path,
                 {"id", "table", "set", "sql", "where", "needs", "verify", "recheck", "on_error", "batch_rows", "walk",
-                 "strides", "workers", "undo", "statement_timeout"})) {
+                 "strides", "workers", "hours", "hold_while", "probe", "undo", "statement_timeout"})) {
       return false;
     }
     step.id = StepId(name(entry, step.path, "id"));
@@ -242,6 +242,10 @@ class DocumentReader {
     backfill.verify = text(entry, step.path, "verify", false);
     backfill.batch_rows = integer(entry, step.path, "batch_rows", 1, 1'000'000);
     read_walk(backfill, step.path, entry);
+    if (entry.contains("hours"))
+      backfill.hours = parsed(step.path + "/hours", core::parse_hours(text(entry, step.path, "hours", true)));
+    backfill.hold_while = text(entry, step.path, "hold_while", false);
+    backfill.probe = text(entry, step.path, "probe", false);
     if (backfill.verify == "zero_rows" && backfill.where.empty()) {
       error(step.path + "/verify", "zero_rows counts the rows that 'where' still selects, and there is no 'where'");
     }

@@ -116,6 +116,9 @@ json backfill_to(const core::Backfill& backfill) {
   if (backfill.walk_by) out["walk_by"] = to_string(*backfill.walk_by);
   if (backfill.strides) out["strides"] = *backfill.strides;
   if (backfill.workers != 1) out["workers"] = backfill.workers;
+  if (backfill.hours) out["hours"] = to_string(*backfill.hours);
+  put(out, "hold_while", backfill.hold_while);
+  put(out, "probe", backfill.probe);
   if (backfill.walk) out["walk"] = walk_to_json(*backfill.walk);
   if (backfill.on_error != core::OnError::stop) out["on_error"] = to_string(backfill.on_error);
   put(out, "sql", backfill.sql);
@@ -137,6 +140,13 @@ core::Backfill backfill_from(const json& in) {
     backfill.walk_by = required(core::walk_by_from(in["walk_by"].get_ref<const std::string&>()), in["walk_by"]);
   if (in.contains("strides")) backfill.strides = in["strides"].get<int>();
   backfill.workers = in.value("workers", 1);
+  if (in.contains("hours")) {
+    auto hours = core::parse_hours(in["hours"].get_ref<const std::string&>());
+    if (!hours) throw BadValue(hours.error().message);
+    backfill.hours = *hours;
+  }
+  backfill.hold_while = take<std::string>(in, "hold_while");
+  backfill.probe = take<std::string>(in, "probe");
   if (in.contains("walk")) backfill.walk = walk_from(in["walk"]);
   if (in.contains("on_error"))
     backfill.on_error = required(core::on_error_from(in["on_error"].get_ref<const std::string&>()), in["on_error"]);

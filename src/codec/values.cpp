@@ -98,6 +98,35 @@ core::Failure failure_from(const json& in) {
   return failure;
 }
 
+namespace {
+
+json throttle_to(const core::Throttle& throttle) {
+  json out{{"share", throttle.share}, {"ceiling", throttle.ceiling}};
+  if (const auto& reason = throttle.reason) {
+    out["reason"] = {{"signal", to_string(reason->kind)}, {"load", reason->load}, {"detail", reason->detail}};
+    put(out["reason"], "least", reason->least);
+  }
+  put(out, "notes", throttle.notes);
+  return out;
+}
+
+core::Throttle throttle_from(const json& in) {
+  core::Throttle throttle;
+  throttle.share = in.at("share").get<double>();
+  throttle.ceiling = in.at("ceiling").get<double>();
+  if (const auto reason = in.find("reason"); reason != in.end()) {
+    const auto& kind = reason->at("signal");
+    throttle.reason = {.kind = required(core::signal_kind_from(kind.get_ref<const std::string&>()), kind),
+                       .load = reason->at("load").get<double>(),
+                       .detail = reason->at("detail").get<std::string>(),
+                       .least = take<double>(*reason, "least")};
+  }
+  throttle.notes = take<std::vector<std::string>>(in, "notes");
+  return throttle;
+}
+
+}  // namespace
+
 json progress_to(const core::Progress& progress) {
   json out{{"rows", progress.rows},
            {"rows_changed", progress.rows_changed},
@@ -106,6 +135,7 @@ json progress_to(const core::Progress& progress) {
            {"rows_per_second", progress.rows_per_second}};
   put(out, "rows_skipped", progress.rows_skipped);
   if (progress.eta) out["eta_ms"] = progress.eta->count();
+  if (progress.throttle != core::Throttle{}) out["throttle"] = throttle_to(progress.throttle);
   return out;
 }
 
@@ -118,6 +148,7 @@ core::Progress progress_from(const json& in) {
   progress.rows_per_second = in.at("rows_per_second").get<double>();
   progress.rows_skipped = take<std::int64_t>(in, "rows_skipped");
   if (in.contains("eta_ms")) progress.eta = take_ms(in, "eta_ms");
+  if (in.contains("throttle")) progress.throttle = throttle_from(in["throttle"]);
   return progress;
 }
 

@@ -54,8 +54,7 @@ std::string example() {
     fmt::format_to(std::back_inserter(text), "{}# {}{}\n", comment_indent, key.help,
                    range.empty() ? "" : " (" + range + ")");
     const std::string value = key.example.empty() ? default_text(key) : std::string(key.example);
-    // One of the two ways to a secret is enough.
-    const std::string prefix = name.ends_with("_env") ? indent + "# " : list && first ? "  - " : indent;
+    const std::string prefix = key.optional ? indent + "# " : list && first ? "  - " : indent;
     fmt::format_to(std::back_inserter(text), "{}{}: {}\n", prefix, name, value);
   }
   return text;

@@ -22,6 +22,7 @@ struct Draft {
   struct Target {
     std::string name;
     SecretSource dsn;
+    std::string disk = {};
     int line = 0;
   };
   struct TokenEntry {
@@ -47,6 +48,7 @@ struct Key {
   std::int64_t max = 0;
   std::string_view choices = {};  // of texts, separated by spaces; empty: any
   std::string_view example = {};  // what the example file says where there is no default
+  bool optional = false;          // it says so in a comment
 };
 
 [[nodiscard]] std::span<const Key> keys();

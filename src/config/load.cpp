@@ -146,7 +146,7 @@ void Reader::read_entry(const YAML::Node& key, const YAML::Node& value, const st
       problems_.add(line_of(key), shown, "is not a name, write 1 to 63 of a-z, 0-9 and -");
       return;
     }
-    draft_.targets.push_back({.name = key.Scalar(), .dsn = {}, .line = line_of(key)});
+    draft_.targets.push_back({.name = key.Scalar(), .dsn = {}, .disk = {}, .line = line_of(key)});
     path = "targets.*";
   }
   const auto begins = [&](const std::string& prefix) {
@@ -282,14 +282,16 @@ void read_tokens(Draft& draft, const Reader& reader, SecretReader& secrets, Prob
   }
 }
 
-void read_secrets(Draft& draft, const Reader& reader, SecretReader secrets, Problems& problems) {
+void read_secrets(Draft& draft, const Reader& reader, const std::filesystem::path& directory, Problems& problems) {
+  SecretReader secrets(directory, problems);
   draft.config.state_dsn = secrets.read(draft.state, "state.dsn", reader, reader.line("state"));
   if (draft.targets.empty()) {
     problems.add(reader.line("targets"), "targets", "there are none, so no plan could run; add at least one");
   }
   for (const Draft::Target& target : draft.targets) {
-    draft.config.targets[target.name] =
-        secrets.read(target.dsn, "targets." + target.name + ".dsn", reader, target.line);
+    draft.config.targets[target.name] = {
+        .dsn = secrets.read(target.dsn, "targets." + target.name + ".dsn", reader, target.line),
+        .disk = target.disk.empty() ? std::filesystem::path() : directory / target.disk};
   }
   read_tokens(draft, reader, secrets, problems);
 }
@@ -316,7 +318,7 @@ Result<Config> parse(const std::string& text, const std::string& name) {
   Reader reader(draft, problems);
   reader.read_map(*document, "", "");
   check_values(draft.config, reader, problems);
-  read_secrets(draft, reader, SecretReader(std::filesystem::path(name).parent_path(), problems), problems);
+  read_secrets(draft, reader, std::filesystem::path(name).parent_path(), problems);
   if (!problems.empty()) return std::unexpected(problems.error(name));
   return std::move(draft.config);
 }

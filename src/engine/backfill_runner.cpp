@@ -7,12 +7,14 @@
 #include <thread>
 #include <variant>
 
+#include "backfill_throttle.hpp"
 #include "runner.hpp"
 
 namespace diastole::engine {
 namespace {
 
 constexpr Milliseconds kProgressEvery{1'000};
+constexpr Milliseconds kHoldToldEvery{10'000};  // while it goes on for the same reason: it may do so for hours
 constexpr Milliseconds kRateWindow{10'000};
 constexpr std::size_t kLockWaitsInARow = 100;
 
@@ -46,7 +48,12 @@ std::string skipped_note(const std::vector<core::RowFault>& skipped) {
 class BackfillRun {
  public:
   BackfillRun(Runner& runner, const Runner::Act& act, ports::BackfillWork work)
-      : runner_(runner), act_(act), work_(std::move(work)), began_(runner.clock_.now().mono), told_(began_) {}
+      : runner_(runner),
+        act_(act),
+        work_(std::move(work)),
+        began_(runner.clock_.now().mono),
+        told_(began_),
+        throttle_(act.target, work_, runner.settings_.throttle, runner.clock_, runner.log_) {}
 
   ActResult run();
 
@@ -61,7 +68,7 @@ class BackfillRun {
   void take(ports::BackfillState state);
   [[nodiscard]] std::optional<Stop> pass();
   void walk_parts();
-  [[nodiscard]] bool walk(int part);
+  [[nodiscard]] bool walk(int part, Milliseconds& took);
   // How the next batch is tried.
   struct Attempt {
     int rows = 0;
@@ -70,10 +77,13 @@ class BackfillRun {
   };
   [[nodiscard]] bool after_error(ports::TargetError error, Attempt& attempt);
   [[nodiscard]] bool after_fault(ports::TargetError error, Attempt& attempt);
+  [[nodiscard]] bool stopped();
   void count(const ports::BackfillBatch& batch);
+  void tell_hold(const core::Throttle& throttle);
   void stop_all(Stop stop);
+  [[nodiscard]] ActResult conclude(const core::Event& event);
   [[nodiscard]] core::Failure left_over(std::int64_t remaining) const;
-  [[nodiscard]] core::Progress progress() const;
+  [[nodiscard]] core::Progress progress(core::Throttle throttle) const;
 
   Runner& runner_;
   const Runner::Act& act_;
@@ -84,23 +94,26 @@ class BackfillRun {
   std::optional<Stop> stop_;
   RateMeter meter_;
   MonoTime told_;
+  std::optional<core::Signal> told_hold_;  // whose kind was told last
+  BackfillThrottle throttle_;              // last: it looks until it is gone
 };
 
 ActResult BackfillRun::ended_by(Stop stop) {
   if (const auto* asked = std::get_if<Asked>(&stop))
-    return runner_.conclude(act_, core::StepInterrupted{act_.step.id, core::Applied::partial, asked->why});
+    return conclude(core::StepInterrupted{act_.step.id, core::Applied::partial, asked->why});
   auto& error = std::get<ports::TargetError>(stop);
   if (error.code == ErrorCode::interrupted) return ended_by(Asked{act_.hand.asked().value_or("cancelled")});
   // Unknown or not, the cursor in the target knows which batch was the last.
   if (passes_by_itself(error.code))
     return {.again_later = runner_.later(act_.state.plan, act_.step.id, error), .preflight = {}};
-  return runner_.conclude(act_, core::StepFailed{act_.step.id, core::Applied::partial, std::move(error.failure)});
+  return conclude(core::StepFailed{act_.step.id, core::Applied::partial, std::move(error.failure)});
 }
 
 ActResult BackfillRun::run() {
   auto begun = act_.target.backfill_begin(work_);
   if (!begun) return ended_by(std::move(begun.error()));
   take(*std::move(begun));
+  throttle_.start(runner_.settings_.look_every, [this](const core::Throttle& throttle) { tell_hold(throttle); });
   const int first_pass = state_.pass;  // of this attempt: a retry has its passes anew
   for (;;) {
     if (auto stop = pass()) return ended_by(*std::move(stop));
@@ -108,16 +121,23 @@ ActResult BackfillRun::run() {
     if (!remaining) return ended_by(remaining.error());
     if (*remaining == 0) break;
     if (state_.pass - first_pass + 1 >= runner_.settings_.max_passes)
-      return runner_.conclude(act_, core::StepFailed{act_.step.id, core::Applied::partial, left_over(*remaining)});
+      return conclude(core::StepFailed{act_.step.id, core::Applied::partial, left_over(*remaining)});
     auto again = act_.target.backfill_again(work_);
     if (!again) return ended_by(std::move(again.error()));
     take(*std::move(again));
   }
   const auto skipped = act_.target.backfill_finish(work_);
   if (!skipped) return ended_by(skipped.error());
-  runner_.record(act_, core::StepProgressed{act_.step.id, progress()});
-  return runner_.conclude(act_, core::StepFinished{act_.step.id, state_.rows_changed,
-                                                   runner_.clock_.now().mono - began_, skipped_note(*skipped)});
+  throttle_.stop();
+  runner_.record(act_, core::StepProgressed{act_.step.id, progress({})});
+  return conclude(core::StepFinished{act_.step.id, state_.rows_changed, runner_.clock_.now().mono - began_,
+                                     skipped_note(*skipped)});
+}
+
+// Nothing is told of a step that is over.
+ActResult BackfillRun::conclude(const core::Event& event) {
+  throttle_.stop();
+  return runner_.conclude(act_, event);
 }
 
 void BackfillRun::take(ports::BackfillState state) {
@@ -139,6 +159,7 @@ std::optional<BackfillRun::Stop> BackfillRun::pass() {
 }
 
 void BackfillRun::walk_parts() {
+  Milliseconds took{0};  // by the worker's last batch
   for (;;) {
     int part = 0;
     {
@@ -148,26 +169,20 @@ void BackfillRun::walk_parts() {
       part = state_.open_parts.back();
       state_.open_parts.pop_back();
     }
-    if (!walk(part)) return;
+    if (!walk(part, took)) return;
   }
 }
 
 // To the part's end; false where it was stopped before.
-bool BackfillRun::walk(int part) {
+bool BackfillRun::walk(int part, Milliseconds& took) {
   Attempt attempt{.rows = runner_.first_rows(work_.backfill)};
   for (;;) {
-    {
-      const std::scoped_lock lock(mutex_);
-      if (stop_) return false;
-    }
-    if (auto why = act_.hand.asked()) {
-      stop_all(Asked{*std::move(why)});
-      return false;
-    }
+    throttle_.rest(took, act_.hand, [this] { return stopped(); });
+    if (stopped()) return false;
     const auto before = runner_.clock_.now().mono;
     auto batch = attempt.one_by_one ? act_.target.backfill_isolate(work_, part, attempt.rows, act_.hand.token())
                                     : act_.target.backfill_batch(work_, part, attempt.rows, act_.hand.token());
-    const auto took = runner_.clock_.now().mono - before;
+    took = runner_.clock_.now().mono - before;
     if (!batch) {
       if (!after_error(std::move(batch.error()), attempt)) return false;
       continue;
@@ -176,6 +191,12 @@ bool BackfillRun::walk(int part) {
     if (batch->part_done) return true;
     attempt = {.rows = core::next_batch_rows(attempt.rows, took, runner_.settings_.pacing)};
   }
+}
+
+bool BackfillRun::stopped() {
+  if (auto why = act_.hand.asked()) stop_all(Asked{*std::move(why)});
+  const std::scoped_lock lock(mutex_);
+  return stop_.has_value();
 }
 
 // Whether it is worth trying again, with fewer rows.
@@ -225,10 +246,28 @@ void BackfillRun::count(const ports::BackfillBatch& batch) {
     meter_.sample(now, state_.rows);
     if (now - told_ >= kProgressEvery) {
       told_ = now;
-      told = progress();
+      told_hold_.reset();
+      told = progress(throttle_.now());
     }
   }
   if (told) runner_.record(act_, core::StepProgressed{act_.step.id, *std::move(told)});
+}
+
+// While no batch is there to tell of.
+void BackfillRun::tell_hold(const core::Throttle& throttle) {
+  std::optional<core::Progress> told;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!throttle.holds()) return;
+    const auto now = runner_.clock_.now().mono;
+    meter_.sample(now, state_.rows);
+    const bool known = told_hold_ && throttle.reason && told_hold_->kind == throttle.reason->kind;
+    if (now - told_ < (known ? kHoldToldEvery : kProgressEvery)) return;
+    told_ = now;
+    told_hold_ = throttle.reason;
+    told = progress(throttle);
+  }
+  runner_.record(act_, core::StepProgressed{act_.step.id, *std::move(told)});
 }
 
 void BackfillRun::stop_all(Stop stop) {
@@ -245,7 +284,7 @@ core::Failure BackfillRun::left_over(std::int64_t remaining) const {
   return failure;
 }
 
-core::Progress BackfillRun::progress() const {
+core::Progress BackfillRun::progress(core::Throttle throttle) const {
   core::Progress progress;
   progress.rows = state_.rows;
   progress.rows_changed = state_.rows_changed;
@@ -255,6 +294,7 @@ core::Progress BackfillRun::progress() const {
   progress.rows_skipped = state_.rows_skipped;
   progress.rows_per_second = meter_.rate();
   progress.eta = core::time_left(progress.rows, progress.rows_total, progress.rows_per_second);
+  progress.throttle = std::move(throttle);
   return progress;
 }
 

@@ -1,9 +1,10 @@
 // The adapter of ports::Target. Its methods are spread by subject: target.cpp (fence, ledger, statements in a
-// transaction), target_concurrently.cpp, target_backfill.cpp, target_verification.cpp, target_preflight.cpp,
-// target_catalog.cpp.
+// transaction), target_concurrently.cpp, target_backfill.cpp, target_verification.cpp, target_pressure.cpp,
+// target_preflight.cpp, target_catalog.cpp.
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <stop_token>
@@ -50,7 +51,7 @@ struct LedgerRow {
 
 class PgTarget final : public ports::Target {
  public:
-  PgTarget(const TargetName& name, std::string dsn, std::string owner, ports::Log& log);
+  PgTarget(const TargetName& name, std::string dsn, std::string owner, ports::Log& log, std::filesystem::path disk);
 
   ports::TargetResult<void> prepare(Epoch epoch) override;
   ports::TargetResult<std::vector<core::Reason>> preflight(const ports::PreflightRequest& request) override;
@@ -67,6 +68,9 @@ class PgTarget final : public ports::Target {
                                                              std::stop_token stop) override;
   ports::TargetResult<ports::BackfillState> backfill_again(const ports::BackfillWork& work) override;
   ports::TargetResult<std::int64_t> backfill_remaining(const ports::BackfillWork& work, std::stop_token stop) override;
+  ports::TargetResult<core::Pressure> backfill_pressure(const ports::BackfillWork& work,
+                                                        const core::ThrottleLimits& limits,
+                                                        std::stop_token stop) override;
   ports::TargetResult<ports::RecheckResult> backfill_recheck(const ports::BackfillWork& work, Milliseconds quiet,
                                                              std::stop_token stop) override;
   ports::TargetResult<std::vector<core::RowFault>> backfill_finish(const ports::BackfillWork& work) override;
@@ -103,6 +107,7 @@ class PgTarget final : public ports::Target {
 
   const std::string name_;  // "target main"
   const std::string owner_;
+  const std::filesystem::path disk_;  // on the filesystem that the database grows on; empty: not at hand
   ports::Log& log_;
   ConnectionPool pool_;
 };

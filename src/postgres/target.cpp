@@ -55,9 +55,9 @@ bool holds_fence(pqxx::work& work, Epoch epoch, const std::string& owner) {
 
 }  // namespace
 
-std::unique_ptr<ports::Target> make_target(const TargetName& name, std::string dsn, std::string owner,
-                                           ports::Log& log) {
-  return std::make_unique<PgTarget>(name, std::move(dsn), std::move(owner), log);
+std::unique_ptr<ports::Target> make_target(const TargetName& name, std::string dsn, std::string owner, ports::Log& log,
+                                           std::filesystem::path disk) {
+  return std::make_unique<PgTarget>(name, std::move(dsn), std::move(owner), log, std::move(disk));
 }
 
 std::string direction_text(ports::Direction direction) {
@@ -110,9 +110,11 @@ WorkDone finish_in_ledger(pqxx::transaction_base& work, const WorkId& id, std::i
   return WorkDone{.rows = rows, .duration = Milliseconds{written[0][0].as<std::int64_t>()}};
 }
 
-PgTarget::PgTarget(const TargetName& name, std::string dsn, std::string owner, ports::Log& log)
+PgTarget::PgTarget(const TargetName& name, std::string dsn, std::string owner, ports::Log& log,
+                   std::filesystem::path disk)
     : name_("target " + name.str()),
       owner_(std::move(owner)),
+      disk_(std::move(disk)),
       log_(log),
       pool_({.dsn = std::move(dsn), .application_name = "diastole: target " + name.str(), .database = name_},
             kMaxSessions) {}

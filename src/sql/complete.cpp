@@ -130,6 +130,11 @@ Result<void> complete_backfill(Step& step, const AnalysisOptions& options, PlanM
     if (auto valid = check_query(backfill.recheck.query); !valid)
       return at_path(std::move(valid.error()), step.path + "/recheck");
   }
+  for (const auto& [key, query] : {std::pair("hold_while", &backfill.hold_while), {"probe", &backfill.probe}}) {
+    if (query->empty()) continue;
+    if (auto valid = check_query(*query); !valid)
+      return at_path(std::move(valid.error()), fmt::format("{}/{}", step.path, key));
+  }
   std::ranges::move(lint_backfill(backfill, step.path, memory.known), std::back_inserter(step.findings));
   std::ranges::move(choose_way(backfill, step.path, memory.known), std::back_inserter(step.findings));
   complete_undo(step, memory);

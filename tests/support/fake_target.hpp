@@ -15,7 +15,7 @@
 namespace diastole::test {
 
 // Calls are named "<what> <step>": prepare, preflight expand, catalog, settle column, do column, undo column, begin
-// copy, batch copy, again copy, remaining copy, finish copy.
+// copy, pressure copy, batch copy, again copy, remaining copy, finish copy.
 class FakeTarget : public ports::Target, public ScriptedCalls {
  public:
   void set_preflight(std::vector<core::Reason> reasons) {
@@ -38,6 +38,10 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
   void set_recheck(ports::RecheckResult found) {
     const std::scoped_lock lock(mutex_);
     recheck_ = found;
+  }
+  void set_pressure(core::Pressure pressure) {
+    const std::scoped_lock lock(mutex_);
+    pressure_ = std::move(pressure);
   }
   void raise_fence(Epoch epoch) {
     const std::scoped_lock lock(mutex_);
@@ -132,6 +136,12 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
       return rows;
     });
   }
+  Answer<core::Pressure> backfill_pressure(const ports::BackfillWork& work, const core::ThrottleLimits&,
+                                           std::stop_token stop) override {
+    // Without its id: a look needs no intent.
+    return call<core::Pressure>("pressure " + work.id.step.str(), nullptr, std::move(stop),
+                                [&]() -> Answer<core::Pressure> { return pressure_; });
+  }
   Answer<ports::RecheckResult> backfill_recheck(const ports::BackfillWork& work, Milliseconds,
                                                 std::stop_token stop) override {
     return call<ports::RecheckResult>("recheck " + work.id.step.str(), nullptr, std::move(stop),
@@ -198,6 +208,7 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
   core::CatalogRequest last_catalog_request_;
   std::map<std::string, core::Applied> ledger_;
   ports::BackfillState state_;
+  core::Pressure pressure_;
   bool pass_done_ = false;
   std::int64_t rows_ = 2500;
   std::deque<std::int64_t> remaining_;

@@ -46,7 +46,11 @@ struct Config {
   } listen;
 
   Secret state_dsn;
-  std::map<std::string, Secret> targets;  // name and DSN
+  struct Target {
+    Secret dsn;
+    std::filesystem::path disk;  // a place on the filesystem that it grows on; empty: not on this machine
+  };
+  std::map<std::string, Target> targets;  // by name
   std::vector<Token> tokens;
 
   struct Approvals {
@@ -88,6 +92,17 @@ struct Config {
     Milliseconds batch_target{10};
     Milliseconds lock_timeout{100};
     int max_passes = 3;
+    // The limits of the throttle's signals; 0 switches one off.
+    Milliseconds lock_wait{250};
+    Milliseconds probe_limit{100};
+    Milliseconds replica_lag{10'000};
+    int replica_mib = 256;
+    Milliseconds replica_gone{300'000};
+    std::string ignore_standbys = {};  // names, separated by spaces
+    int unarchived_mib = 1024;
+    bool yield_to_vacuum = true;
+    Milliseconds checkpoint_gap{10'000};
+    int disk_free_mib = 2048;
   } backfill;
 
   struct Limits {

@@ -12,6 +12,7 @@
 #include "diastole/base/time.hpp"
 #include "diastole/core/plan.hpp"
 #include "diastole/core/reason.hpp"
+#include "diastole/core/throttle.hpp"
 
 namespace diastole::core {
 
@@ -52,6 +53,7 @@ struct Progress {
   double rows_per_second = 0;
   std::optional<Milliseconds> eta;
   std::int64_t rows_skipped = 0;  // in this pass, for their own fault
+  Throttle throttle;
   friend bool operator==(const Progress&, const Progress&) = default;
 };
 

@@ -13,6 +13,7 @@
 #include "diastole/base/ids.hpp"
 #include "diastole/base/result.hpp"
 #include "diastole/base/time.hpp"
+#include "diastole/core/throttle.hpp"
 #include "diastole/core/version.hpp"
 #include "diastole/core/walk.hpp"
 
@@ -174,6 +175,9 @@ struct Backfill {
   std::string sql = {};  // instead of set: a statement on the keys from :from to :to, both among them
   std::vector<std::string> sql_pieces = {};  // from the analysis: sql, cut so that each parameter is a piece of its own
   Recheck recheck = {};
+  std::optional<Hours> hours = {};  // runs only within these
+  std::string hold_while = {};      // a query of one boolean; runs only while it says false
+  std::string probe = {};           // a query like the application's own, whose time is watched
 
   friend bool operator==(const Backfill&, const Backfill&) = default;
 };

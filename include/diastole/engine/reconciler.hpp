@@ -7,6 +7,7 @@
 
 #include "diastole/core/backfill.hpp"
 #include "diastole/core/gate.hpp"
+#include "diastole/core/pressure.hpp"
 #include "diastole/engine/fleet.hpp"
 #include "diastole/engine/journal.hpp"
 #include "diastole/ports/clock.hpp"
@@ -28,6 +29,8 @@ struct EngineSettings {
   int batch_rows = 1000;
   Milliseconds batch_lock_timeout{100};
   int max_passes = 3;
+  core::ThrottleLimits throttle;
+  Milliseconds look_every{1'000};  // at the signals of the throttle
 };
 
 // How a plan's gates stand now.

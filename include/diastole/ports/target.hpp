@@ -16,6 +16,7 @@
 #include "diastole/core/catalog.hpp"
 #include "diastole/core/event.hpp"
 #include "diastole/core/plan.hpp"
+#include "diastole/core/pressure.hpp"
 #include "diastole/core/reason.hpp"
 
 namespace diastole::ports {
@@ -160,6 +161,11 @@ class Target {
   // returns); counted up to 1,000.
   [[nodiscard]] virtual TargetResult<std::int64_t> backfill_remaining(const BackfillWork& work,
                                                                       std::stop_token stop) = 0;
+  // What the load on the target is now, of what `limits` does not switch off and the plan asks for; within a few
+  // seconds, whatever the database does. Changes nothing; what cannot be read is named in it.
+  [[nodiscard]] virtual TargetResult<core::Pressure> backfill_pressure(const BackfillWork& work,
+                                                                       const core::ThrottleLimits& limits,
+                                                                       std::stop_token stop) = 0;
   // The same before contract, by the plan's recheck. `quiet`: for so long at least nobody who might leave rows undone
   // has been able to write; what was written before shows in the server's statistics.
   [[nodiscard]] virtual TargetResult<RecheckResult> backfill_recheck(const BackfillWork& work, Milliseconds quiet,

@@ -1,6 +1,7 @@
 // ports::Target over libpqxx.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -11,8 +12,10 @@
 namespace diastole::postgres {
 
 // `owner` is the uuid of the state database: a target obeys the daemons of one state database only. Connects at the
-// first call, not here. `log` must outlive the target; neither it nor any error ever holds the DSN.
+// first call, not here. `disk`: a place on the filesystem that the database grows on, where that is this machine's; its
+// free space is then a signal of the throttle's. `log` must outlive the target; neither it nor any error ever holds the
+// DSN.
 [[nodiscard]] std::unique_ptr<ports::Target> make_target(const TargetName& name, std::string dsn, std::string owner,
-                                                         ports::Log& log);
+                                                         ports::Log& log, std::filesystem::path disk = {});
 
 }  // namespace diastole::postgres

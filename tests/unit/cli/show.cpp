@@ -69,6 +69,20 @@ TEST(ShowFindingsTest, ARefusalSaysThatTheCatalogWasMissing) {
   EXPECT_EQ(show_problem(problem), "/plan: missing\n") << "nothing was analysed";
 }
 
+TEST(ShowEventTest, ProgressSaysWhatSlowsIt) {
+  const auto shown = [](const std::string& throttle) {
+    return show_event(json::parse(R"({"kind": "step_progressed", "step": "s", "at": "2026-11-25T01:02:03.000Z",
+      "progress": {"rows": 5, "rows_changed": 4)" +
+                                  throttle + "}}"));
+  };
+  const auto free = shown("");
+  EXPECT_EQ(shown(R"(, "throttle": {"share": 1, "ceiling": 1, "notes": ["n"]})"), free);
+  EXPECT_EQ(shown(R"(, "throttle": {"share": 0.25, "reason": {"detail": "standby1 is 9 MiB behind"}})"),
+            free + "; at 25 % of its speed: standby1 is 9 MiB behind");
+  EXPECT_EQ(shown(R"(, "throttle": {"share": 0, "reason": {"detail": "outside 22:00-06:00 UTC"}})"),
+            free + "; holds: outside 22:00-06:00 UTC");
+}
+
 // One step with one statement.
 std::string checked(const std::string& lock, const std::string& statement) {
   return show_checked(json::parse(R"({"catalog": "read", "steps": [{"id": "s", "lock": ")" + lock +

@@ -48,7 +48,19 @@ Failure full_failure() {
 }
 
 Progress full_progress() {
-  return {1'000, 900, 200'000, 2, 12'345.5, Milliseconds{99'000}, 3};
+  return {.rows = 1'000,
+          .rows_changed = 900,
+          .rows_total = 200'000,
+          .pass = 2,
+          .rows_per_second = 12'345.5,
+          .eta = Milliseconds{99'000},
+          .throttle = {.share = 0.25,
+                       .ceiling = 0.5,
+                       .reason = core::Signal{.kind = core::SignalKind::replica_lag,
+                                              .load = 0.8,
+                                              .detail = "standby1 replays 8s behind (limit 10s)",
+                                              .least = 0.125},
+                       .notes = {"WAL archiving: permission denied"}}};
 }
 
 Plan full_plan() {
@@ -88,6 +100,9 @@ Plan full_plan() {
       .creates = {"fresh"},
       .index = "users_b"};
   plan.steps[test::kCopy].backfill->batch_rows = 500;
+  plan.steps[test::kCopy].backfill->hours = core::Hours{.from = 22 * 60, .to = 6 * 60};
+  plan.steps[test::kCopy].backfill->hold_while = "SELECT false";
+  plan.steps[test::kCopy].backfill->probe = "SELECT 1";
   plan.steps[test::kCopy].backfill->set = {{"z", "1"}, {"a", "2"}};
   plan.steps[test::kCopy].backfill->on_error = OnError::skip;
   plan.steps[test::kCopy].backfill->sql = "DELETE FROM t WHERE id BETWEEN :from AND :to";

@@ -66,7 +66,7 @@ TEST_F(ConfigTest, ReadsSecretsFromFilesBesideIt) {
   const Result<Config> config = parse(minimal_, file());
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->state_dsn.reveal(), "host=db dbname=state password=hunter2");
-  EXPECT_EQ(config->targets.at("main").reveal(), "host=db dbname=main");
+  EXPECT_EQ(config->targets.at("main").dsn.reveal(), "host=db dbname=main");
   ASSERT_EQ(config->tokens.size(), 1U);
   EXPECT_EQ(config->tokens[0].name, "pipeline");
   EXPECT_EQ(config->tokens[0].role, "ci");

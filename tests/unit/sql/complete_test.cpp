@@ -225,6 +225,13 @@ TEST(BackfillTest, EachPartIsRefusedWithItsPath) {
   EXPECT_THAT(with([](auto& b) { b.verify = "DELETE FROM users"; }), HasSubstr("/backfill/0/verify: "));
   EXPECT_EQ(with([](auto& b) { b.verify = "SELECT 1 FROM users WHERE display_name IS NULL"; }), "accepted");
   EXPECT_THAT(with([](auto& b) { b.where = ""; }), HasSubstr("/backfill/0/verify: zero_rows"));
+  EXPECT_THAT(with([](auto& b) { b.hold_while = "LOCK users"; }), HasSubstr("/backfill/0/hold_while: "));
+  EXPECT_THAT(with([](auto& b) { b.probe = "SELECT 1; SELECT 2"; }), HasSubstr("/backfill/0/probe: "));
+  EXPECT_EQ(with([](auto& b) {
+              b.hold_while = "SELECT count(*) > 3 FROM jobs";
+              b.probe = "SELECT * FROM users WHERE id = 1";
+            }),
+            "accepted");
 }
 
 TEST(BackfillTest, ShowsItsWayAsFarAsTheCatalogTells) {
