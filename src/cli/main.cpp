@@ -34,6 +34,12 @@ struct Arguments {
   std::string timeout = "10m";
   std::string service;
   std::string instance;
+  std::optional<int> rows_per_second;
+  std::optional<int> batch_rows;
+  std::optional<int> workers;
+  bool pause_backfill = false;
+  bool resume_backfill = false;
+  bool reset = false;
 };
 
 int complain(std::string_view message, int status) {
@@ -111,6 +117,20 @@ class Commands {
     return with(client_.call("POST", plan_target() + "/" + verb, &body), [](const json& plan) {
       return fmt::format("{} is {}\n", plan.at("id").get<std::string>(), plan.at("state").get<std::string>());
     });
+  }
+
+  int pace() {
+    auto body = json::object();
+    if (a_.reset) {
+      body = {{"rows_per_second", nullptr}, {"batch_rows", nullptr}, {"workers", nullptr}, {"paused", false}};
+    }
+    if (a_.rows_per_second) body["rows_per_second"] = *a_.rows_per_second;
+    if (a_.batch_rows) body["batch_rows"] = *a_.batch_rows;
+    if (a_.workers) body["workers"] = *a_.workers;
+    if (a_.pause_backfill || a_.resume_backfill) body["paused"] = a_.pause_backfill;
+    if (body.empty()) return complain("say what to change, or --reset; see diastole pace --help", kUsage);
+    if (!a_.step.empty()) body["step"] = a_.step;
+    return with(client_.call("PATCH", plan_target() + "/backfill", &body), show_pace);
   }
 
   int wait() {
@@ -313,6 +333,14 @@ int main(int argc, char** argv) {
   for (const char* verb : {"pause", "resume", "retry"}) {
     add_for_plan(verb, (std::string(verb) + " a plan").c_str(), [verb](Commands& c) { return c.change(verb); });
   }
+  auto* pace = add_for_plan("pace", "bound a backfill, also while it runs", [](Commands& c) { return c.pace(); });
+  pace->add_option("--step", a.step, "which backfill, where the plan has several");
+  pace->add_option("--rows-per-second", a.rows_per_second, "gone over at most");
+  pace->add_option("--batch-rows", a.batch_rows, "in one transaction at most");
+  pace->add_option("--workers", a.workers, "at work at once at most");
+  auto* hold = pace->add_flag("--pause", a.pause_backfill, "hold it, without pausing the plan");
+  pace->add_flag("--resume", a.resume_backfill, "let it go on")->excludes(hold);
+  pace->add_flag("--reset", a.reset, "lift all that was set before");
   add_for_plan("abort", "abort a plan: undo what has run", [](Commands& c) {
     return c.change("abort");
   })->add_option("--reason", a.text, "kept with the abort");

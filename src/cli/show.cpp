@@ -48,19 +48,64 @@ std::string throttle(const json& t) {
   return fmt::format("{}: {}", how, text(t.value("reason", json::object()), "detail"));
 }
 
-std::string progress(const json& p) {
+std::string counted(std::int64_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
+// "12s left (10s to 15s)": how sure that is as far as the rate's unsteadiness tells.
+std::string time_left(const json& p) {
+  auto out = duration(integer(p, "eta_ms")) + " left";
+  if (!p.contains("eta_low_ms")) return out;
+  const auto low = duration(integer(p, "eta_low_ms"));
+  if (!p.contains("eta_high_ms")) return out + fmt::format(" (at least {})", low);
+  const auto high = duration(integer(p, "eta_high_ms"));
+  return low == high ? out : out + fmt::format(" ({} to {})", low, high);
+}
+
+// `moving`: with what is true only while it runs.
+std::string progress(const json& p, bool moving) {
   const auto rows = integer(p, "rows");
   const auto total = integer(p, "rows_total");
   std::string out = fmt::format("{} rows", rows);
-  if (total > 0)
-    out = fmt::format("{} of about {} rows ({} %)", rows, total, std::min<std::int64_t>(100, rows * 100 / total));
+  if (total > 0) {
+    const auto share = p.value("share", static_cast<double>(rows) / static_cast<double>(total));
+    out = fmt::format("{} of about {} rows ({} %)", rows, total, static_cast<int>(std::min(share, 1.0) * 100));
+  }
   out += fmt::format(", {} changed", integer(p, "rows_changed"));
   if (integer(p, "rows_skipped") > 0) out += fmt::format(", {} skipped", integer(p, "rows_skipped"));
-  if (const auto rate = p.value("rows_per_second", 0.0); rate > 0) out += fmt::format(", {:.0f} rows/s", rate);
-  if (p.contains("eta_ms")) out += ", " + duration(integer(p, "eta_ms")) + " left";
   if (integer(p, "pass") > 1) out += fmt::format(", pass {}", integer(p, "pass"));
+  if (!moving) return out;
+  if (const auto rate = p.value("rows_per_second", 0.0); rate > 0) out += fmt::format(", {:.0f} rows/s", rate);
+  if (p.contains("eta_ms")) out += ", " + time_left(p);
   if (const auto slowed = throttle(p.value("throttle", json::object())); !slowed.empty()) out += "; " + slowed;
   return out;
+}
+
+// "by key (id), 8 strides, 2 workers"
+std::string walk(const json& w) {
+  std::string key;
+  for (const auto& column : w.value("key", json::array())) key += (key.empty() ? "" : ", ") + column.get<std::string>();
+  return fmt::format("by {}{}, {}, {}", text(w, "by"), key.empty() ? "" : " (" + key + ")",
+                     counted(integer(w, "strides"), "stride"), counted(integer(w, "workers"), "worker"));
+}
+
+std::string because(const json& w, const std::string& indent) {
+  std::string out;
+  for (const auto& reason : w.value("because", json::array()))
+    out += fmt::format("\n{}- {}", indent, reason.get<std::string>());
+  return out;
+}
+
+// "at most 500 rows/s, 1 worker"
+std::string pace(const json& p) {
+  std::vector<std::string> bounds;
+  if (p.contains("rows_per_second")) bounds.push_back(fmt::format("{} rows/s", integer(p, "rows_per_second")));
+  if (p.contains("batch_rows")) bounds.push_back(fmt::format("batches of {} rows", integer(p, "batch_rows")));
+  if (p.contains("workers")) bounds.push_back(counted(integer(p, "workers"), "worker"));
+  std::string out;
+  for (const auto& bound : bounds) out += (out.empty() ? "at most " : ", ") + bound;
+  if (p.value("paused", false)) return out.empty() ? "paused" : "paused; " + out;
+  return out.empty() ? "no bounds" : out;
 }
 
 std::string blockers(const json& event) {
@@ -184,6 +229,18 @@ std::string lock_of(const json& step) {
   return locked.empty() ? lock : fmt::format("{} on {}", lock, joined(locked, kRelationsShown));
 }
 
+// Its way, as it is or as it will probably be, how far it is, and what bounds it.
+std::string backfill(const json& step, const std::string& indent) {
+  std::string out;
+  const auto chosen = step.contains("walk") ? step["walk"] : step["backfill"].value("walk", json());
+  if (!chosen.is_null()) out += indent + walk(chosen) + because(chosen, indent + "  ") + "\n";
+  if (step.contains("progress"))
+    out += fmt::format("{}{}\n", indent, progress(step["progress"], text(step, "status") == "running"));
+  if (step.contains("pace"))
+    out += fmt::format("{}pace set by {}: {}\n", indent, text(step, "paced_by"), pace(step["pace"]));
+  return out;
+}
+
 std::string without_catalog(const json& answer) {
   const auto catalog = text(answer, "catalog");
   return catalog.empty() || catalog == "read" ? ""
@@ -198,7 +255,15 @@ std::string event_text(const json& e) {
   if (kind == "phase_started") return text(e, "phase") + " begins";
   if (kind == "phase_finished") return text(e, "phase") + " is done";
   if (kind == "step_started") return fmt::format("  {}: attempt {}", step, integer(e, "attempt"));
-  if (kind == "step_progressed") return fmt::format("  {}: {}", step, progress(e.value("progress", json::object())));
+  if (kind == "step_progressed")
+    return fmt::format("  {}: {}", step, progress(e.value("progress", json::object()), true));
+  if (kind == "backfill_begun") {
+    const auto& chosen = e.value("walk", json::object());
+    return fmt::format("  {}: about {} rows, {}{}", step, integer(e, "rows_total"), walk(chosen),
+                       because(chosen, "    "));
+  }
+  if (kind == "backfill_paced")
+    return fmt::format("  {}: pace set by {}: {}", step, text(e, "by"), pace(e.value("pace", json::object())));
   if (kind == "lock_waited" && integer(e, "retry_in_ms") == 0)
     return fmt::format("  {}: waits behind {}", step, blockers(e));
   if (kind == "lock_waited")
@@ -257,7 +322,7 @@ std::string show_plan(const json& plan) {
     out += fmt::format("  {:<11} {:<24} {}\n", text(step, "status"), text(step, "id"), text(step, "lock"));
     for (const auto& sql : step.value("sql", json::array()))
       out += fmt::format("              {}\n", sql.get<std::string>());
-    if (step.contains("progress")) out += fmt::format("              {}\n", progress(step["progress"]));
+    if (step.contains("backfill")) out += backfill(step, "              ");
     if (!text(step, "note").empty()) out += fmt::format("              {}\n", text(step, "note"));
     if (step.contains("failure")) out += fmt::format("    {}\n", failure(step["failure"]));
     for (const auto& finding : step.value("findings", json::array())) {
@@ -292,6 +357,15 @@ std::string show_previews(const json& answer) {
     }
   }
   return out.empty() ? "the plan has no backfill\n" : out;
+}
+
+std::string show_pace(const json& plan) {
+  std::string out;
+  for (const auto& step : plan.value("steps", json::array())) {
+    if (step.contains("backfill"))
+      out += fmt::format("{}: {}\n", text(step, "id"), pace(step.value("pace", json::object())));
+  }
+  return out;
 }
 
 std::string show_gate(const json& gate) {

@@ -47,6 +47,12 @@ Event event_from(std::string_view kind, const json& in) {
       {"step_interrupted",
        [](const json& j) -> Event { return StepInterrupted{step_id(j), applied(j), take<std::string>(j, "why")}; }},
       {"plan_paused", [](const json& j) -> Event { return PlanPaused{by(j)}; }},
+      {"backfill_begun",
+       [](const json& j) -> Event {
+         return BackfillBegun{step_id(j), walk_from(j.at("walk")), take<std::int64_t>(j, "rows_total")};
+       }},
+      {"backfill_paced",
+       [](const json& j) -> Event { return BackfillPaced{step_id(j), pace_from(j.at("pace")), by(j)}; }},
       {"plan_resumed", [](const json& j) -> Event { return PlanResumed{by(j)}; }},
       {"retry_requested", [](const json& j) -> Event { return RetryRequested{by(j)}; }},
       {"abort_requested", [](const json& j) -> Event { return AbortRequested{by(j), take<std::string>(j, "reason")}; }},
@@ -66,6 +72,9 @@ Event event_from(std::string_view kind, const json& in) {
 json step_state_to(const StepState& step) {
   json out{{"status", to_string(step.status)}, {"applied", to_string(step.applied)}, {"attempts", step.attempts}};
   if (step.progress != Progress{}) out["progress"] = progress_to(step.progress);
+  if (step.walk) out["walk"] = walk_to_json(*step.walk);
+  if (step.pace != Pace{}) out["pace"] = pace_to_json(step.pace);
+  put(out, "paced_by", step.paced_by);
   put(out, "duration_ms", step.duration);
   put(out, "note", step.note);
   if (step.failure) out["failure"] = failure_to(*step.failure);
@@ -80,6 +89,9 @@ StepState step_state_from(const json& in) {
   step.applied = applied(in);
   step.attempts = in.at("attempts").get<int>();
   if (in.contains("progress")) step.progress = progress_from(in["progress"]);
+  if (in.contains("walk")) step.walk = walk_from(in["walk"]);
+  if (in.contains("pace")) step.pace = pace_from(in["pace"]);
+  step.paced_by = take<std::string>(in, "paced_by");
   step.duration = take_ms(in, "duration_ms");
   step.note = take<std::string>(in, "note");
   if (in.contains("failure")) step.failure = failure_from(in["failure"]);
@@ -168,6 +180,12 @@ json event_to_json(const Event& event) {
           [](const UndoFailed& e) { return json{{"step", e.step.str()}, {"failure", failure_to(e.failure)}}; },
           [](const UndoInterrupted& e) { return json{{"step", e.step.str()}, {"why", e.why}}; },
           [](const PlanAborted&) { return json::object(); },
+          [](const BackfillBegun& e) {
+            return json{{"step", e.step.str()}, {"walk", walk_to_json(e.walk)}, {"rows_total", e.rows_total}};
+          },
+          [](const BackfillPaced& e) {
+            return json{{"step", e.step.str()}, {"pace", pace_to_json(e.pace)}, {"by", e.by}};
+          },
           [](const PlanWaits& e) { return json{{"reasons", list_to(e.reasons, reason_to_json)}}; },
       },
       event);

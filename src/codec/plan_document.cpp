@@ -312,8 +312,7 @@ class DocumentReader {
     if (backfill.strides && !std::has_single_bit(static_cast<unsigned>(*backfill.strides)))
       error(path + "/strides",
             fmt::format("expected a power of two from 1 to {}, found {}", kMostStrides, *backfill.strides));
-    constexpr int kMostWorkers = 16;
-    backfill.workers = integer(entry, path, "workers", 1, kMostWorkers).value_or(1);
+    backfill.workers = integer(entry, path, "workers", 1, core::kMostWorkers).value_or(1);
   }
 
   void read_needs(const core::Plan& plan, core::Backfill& backfill, const json& needs, const std::string& path) {

@@ -97,14 +97,6 @@ core::Finding finding_from(const json& in) {
   return finding;
 }
 
-core::Walk walk_from(const json& in) {
-  return {.by = required(core::walk_by_from(in.at("by").get_ref<const std::string&>()), in.at("by")),
-          .key = take<std::vector<std::string>>(in, "key"),
-          .strides = in.at("strides").get<int>(),
-          .workers = in.at("workers").get<int>(),
-          .because = take<std::vector<std::string>>(in, "because")};
-}
-
 json backfill_to(const core::Backfill& backfill) {
   json out{{"table", backfill.table}, {"set", json::array()}};
   // A list, because the order of a mapping would be lost.
@@ -207,6 +199,14 @@ json recheck_to_json(const core::Recheck& recheck) {
   put(out, "query", recheck.query);
   put(out, "none", recheck.none);
   return out;
+}
+
+core::Walk walk_from(const json& in) {
+  return {.by = required(core::walk_by_from(in.at("by").get_ref<const std::string&>()), in.at("by")),
+          .key = take<std::vector<std::string>>(in, "key"),
+          .strides = in.at("strides").get<int>(),
+          .workers = in.at("workers").get<int>(),
+          .because = take<std::vector<std::string>>(in, "because")};
 }
 
 json statement_to_json(const core::Statement& statement) {

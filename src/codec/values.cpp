@@ -128,13 +128,12 @@ core::Throttle throttle_from(const json& in) {
 }  // namespace
 
 json progress_to(const core::Progress& progress) {
-  json out{{"rows", progress.rows},
-           {"rows_changed", progress.rows_changed},
-           {"rows_total", progress.rows_total},
-           {"pass", progress.pass},
-           {"rows_per_second", progress.rows_per_second}};
+  json out{{"rows", progress.rows}, {"rows_changed", progress.rows_changed},       {"rows_total", progress.rows_total},
+           {"pass", progress.pass}, {"rows_per_second", progress.rows_per_second}, {"share", progress.share}};
   put(out, "rows_skipped", progress.rows_skipped);
   if (progress.eta) out["eta_ms"] = progress.eta->count();
+  if (progress.eta_low) out["eta_low_ms"] = progress.eta_low->count();
+  if (progress.eta_high) out["eta_high_ms"] = progress.eta_high->count();
   if (progress.throttle != core::Throttle{}) out["throttle"] = throttle_to(progress.throttle);
   return out;
 }
@@ -146,8 +145,11 @@ core::Progress progress_from(const json& in) {
   progress.rows_total = in.at("rows_total").get<std::int64_t>();
   progress.pass = in.at("pass").get<int>();
   progress.rows_per_second = in.at("rows_per_second").get<double>();
+  progress.share = take<double>(in, "share");
   progress.rows_skipped = take<std::int64_t>(in, "rows_skipped");
   if (in.contains("eta_ms")) progress.eta = take_ms(in, "eta_ms");
+  if (in.contains("eta_low_ms")) progress.eta_low = take_ms(in, "eta_low_ms");
+  if (in.contains("eta_high_ms")) progress.eta_high = take_ms(in, "eta_high_ms");
   if (in.contains("throttle")) progress.throttle = throttle_from(in["throttle"]);
   return progress;
 }

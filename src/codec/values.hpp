@@ -52,6 +52,8 @@ T take(const json& in, const char* key) {
 [[nodiscard]] std::vector<core::Blocker> blockers_from(const json& in);
 [[nodiscard]] json progress_to(const core::Progress& progress);
 [[nodiscard]] core::Progress progress_from(const json& in);
+[[nodiscard]] core::Pace pace_from(const json& in);
+[[nodiscard]] core::Walk walk_from(const json& in);
 [[nodiscard]] core::Plan plan_from(const json& in);
 
 template <typename T, typename From>

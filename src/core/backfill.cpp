@@ -3,8 +3,28 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace diastole::core {
+namespace {
+
+constexpr Milliseconds kInterval{1'000};
+constexpr Milliseconds kWindow{30'000};
+constexpr std::size_t kEnoughIntervals = 4;
+
+double seconds(Milliseconds time) {
+  return std::chrono::duration<double>(time).count();
+}
+
+std::optional<Milliseconds> time_for(double left, double rate) {
+  if (rate <= 0) return std::nullopt;
+  const double time = std::max(left, 0.0) / rate * 1000.0;
+  constexpr double kFarthest = 1e14;  // 3,000 years: beyond that the rate says nothing, and the number would not fit
+  if (time > kFarthest) return std::nullopt;
+  return Milliseconds{std::llround(time)};
+}
+
+}  // namespace
 
 int next_batch_rows(int rows, Milliseconds took, const PacingLimits& limits) {
   const int next = took > limits.target ? rows / 2 : rows + std::max(10, rows / 10);
@@ -33,24 +53,82 @@ std::string shown(const std::vector<RowFault>& faults) {
   return text;
 }
 
-double rows_per_second(RateSample from, RateSample to) {
-  const auto elapsed = std::chrono::duration<double>(to.at - from.at).count();
-  if (elapsed <= 0 || to.rows <= from.rows) return 0;
-  return static_cast<double>(to.rows - from.rows) / elapsed;
-}
-
 Milliseconds estimated_time(std::int64_t rows, int workers) {
   constexpr std::int64_t kRowsAMillisecond = 50;
   return Milliseconds{rows / (kRowsAMillisecond * std::max(workers, 1))};
 }
 
-std::optional<Milliseconds> time_left(std::int64_t rows, std::int64_t rows_total, double rate) {
-  if (rows_total <= 0 || rate <= 0) return std::nullopt;
-  if (rows >= rows_total) return Milliseconds{0};
-  const double left = static_cast<double>(rows_total - rows) / rate * 1000.0;
-  constexpr double kFarthest = 1e14;  // 3,000 years: beyond that the rate says nothing, and the number would not fit
-  if (left > kFarthest) return std::nullopt;
-  return Milliseconds{static_cast<std::int64_t>(left)};
+int paced_batch_rows(int rows, const Pace& pace) {
+  if (pace.batch_rows) rows = std::min(rows, *pace.batch_rows);
+  // A rate is kept in steps of a quarter of a second, not in bursts.
+  if (pace.rows_per_second) rows = std::min(rows, *pace.rows_per_second / 4);
+  return std::max(rows, 1);
+}
+
+PaceDebt owing(PaceDebt debt, MonoTime now, std::int64_t rows, const Pace& pace) {
+  if (!pace.rows_per_second) return {.at = now, .rows = 0};
+  const double paid = seconds(now - debt.at) * *pace.rows_per_second;
+  return {.at = now, .rows = std::max(debt.rows - paid, 0.0) + static_cast<double>(rows)};
+}
+
+Milliseconds pause_for(PaceDebt debt, MonoTime now, const Pace& pace) {
+  if (!pace.rows_per_second) return Milliseconds{0};
+  const double left = owing(debt, now, 0, pace).rows / *pace.rows_per_second;
+  return Milliseconds{static_cast<std::int64_t>(std::ceil(left * 1000))};
+}
+
+std::int64_t estimated_total(std::int64_t estimated_before, std::int64_t rows, double share) {
+  constexpr double kTrust = 0.1;
+  const double behind = std::clamp(share, 0.0, 1.0);
+  const double density =
+      (kTrust * static_cast<double>(std::max<std::int64_t>(estimated_before, 0)) + static_cast<double>(rows)) /
+      (kTrust + behind);
+  return rows + std::llround((1 - behind) * density);
+}
+
+void RateMeter::sample(RateSample sample) {
+  // At most one a second, the last one beside: the spread is that of whole seconds.
+  const auto size = samples_.size();
+  if (size >= 2 && samples_[size - 1].at - samples_[size - 2].at < kInterval) samples_.pop_back();
+  samples_.push_back(sample);
+  while (samples_.size() > 2 && sample.at - samples_.front().at > kWindow) samples_.pop_front();
+}
+
+double RateMeter::rows_per_second() const {
+  if (samples_.size() < 2) return 0;
+  const auto& first = samples_.front();
+  const auto& last = samples_.back();
+  const double time = seconds(last.at - first.at);
+  if (time <= 0 || last.rows <= first.rows) return 0;
+  return static_cast<double>(last.rows - first.rows) / time;
+}
+
+RateMeter::Spread RateMeter::spread() const {
+  if (samples_.size() < 2) return {};
+  const double time = seconds(samples_.back().at - samples_.front().at);
+  if (time <= 0) return {};
+  Spread spread{.mean = (samples_.back().way - samples_.front().way) / time, .error = 0, .intervals = 0};
+  double variance = 0;
+  for (std::size_t i = 1; i < samples_.size(); ++i) {
+    const double took = seconds(samples_[i].at - samples_[i - 1].at);
+    if (took <= 0) continue;
+    const double off = (samples_[i].way - samples_[i - 1].way) / took - spread.mean;
+    variance += took / time * off * off;
+    ++spread.intervals;
+  }
+  if (spread.intervals > 1) spread.error = std::sqrt(variance / static_cast<double>(spread.intervals - 1));
+  return spread;
+}
+
+std::optional<Eta> RateMeter::eta(double left) const {
+  const auto rate = spread();
+  const auto likely = time_for(left, rate.mean);
+  if (!likely) return std::nullopt;
+  Eta eta{.likely = *likely, .low = {}, .high = {}};
+  if (rate.intervals < kEnoughIntervals) return eta;
+  eta.low = time_for(left, rate.mean + 2 * rate.error);
+  eta.high = time_for(left, rate.mean - 2 * rate.error);
+  return eta;
 }
 
 }  // namespace diastole::core

@@ -50,6 +50,12 @@ class Asked {
     return one(AbortRequested{c.by, c.reason});
   }
 
+  Events operator()(const SetPace& c) const {
+    if (auto refusal = paceable(s_, c.step)) return refuse("set the pace of", *refusal);
+    if (s_.step(c.step).pace == c.pace) return std::vector<Event>{};
+    return one(BackfillPaced{c.step, c.pace, c.by});
+  }
+
  private:
   [[nodiscard]] std::unexpected<Error> refuse(std::string_view what, std::string_view why) const {
     return fail(ErrorCode::conflict,
@@ -82,6 +88,16 @@ std::optional<std::string> abortable(const PlanState& state) {
            "failed), and "
            "submit a new plan that restores the old form";
   }
+  return {};
+}
+
+std::optional<std::string> paceable(const PlanState& state, const StepId& step) {
+  if (terminal(state.stage)) return "it is over";
+  if (state.stage == Stage::aborting) return "it is being aborted";
+  const auto index = state.plan.index_of(step);
+  if (!index) return fmt::format("it has no step {}", step.str());
+  if (!state.plan.steps[*index].backfill) return fmt::format("step {} is no backfill", step.str());
+  if (state.steps[*index].status == StepStatus::done) return fmt::format("step {} is done", step.str());
   return {};
 }
 

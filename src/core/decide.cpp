@@ -72,16 +72,25 @@ const GateVerdict* step_gate(const Step& step, const Observation& observation) {
   return found == observation.needs.end() ? &kClosed : &found->second;
 }
 
+Reason paced_to_rest(const PlanId& plan, const StepId& step, const StepState& state) {
+  Reason reason;
+  reason.kind = ReasonKind::manual;
+  reason.object = step.str();
+  reason.message = fmt::format("{} has paused backfill {}", state.paced_by, step.str());
+  reason.clears = fmt::format("diastole pace {} --step {} --resume", plan.str(), step.str());
+  return reason;
+}
+
 Decision during_phase(const PlanState& state, const Observation& observation, Phase phase) {
   Decision decision;
   for (std::size_t i = 0; i < state.steps.size(); ++i) {
     const auto& step = state.plan.steps[i];
     const auto& progress = state.steps[i];
     if (step.phase != phase || progress.status == StepStatus::done) continue;
-    if (const auto* gate = step_gate(step, observation); gate && !gate->open()) {
-      decision.waiting = gate->reasons;
-      return decision;
-    }
+    if (progress.pace.paused) decision.waiting.push_back(paced_to_rest(state.plan.id, step.id, progress));
+    if (const auto* gate = step_gate(step, observation); gate && !gate->open())
+      std::ranges::copy(gate->reasons, std::back_inserter(decision.waiting));
+    if (!decision.waiting.empty()) return decision;
     if (observation.hold) {
       decision.waiting.push_back(*observation.hold);
       return decision;

@@ -103,6 +103,21 @@ class Transition {
     return on_step(e.step, StepStatus::running, [&](StepState& step) { step.progress = e.progress; });
   }
 
+  Refusal operator()(const BackfillBegun& e) {
+    return on_step(e.step, StepStatus::running, [&](StepState& step) {
+      step.walk = e.walk;
+      step.progress.rows_total = e.rows_total;
+    });
+  }
+
+  Refusal operator()(const BackfillPaced& e) {
+    if (auto refusal = paceable(s_, e.step)) return refusal;
+    auto& step = s_.steps[*s_.plan.index_of(e.step)];
+    step.pace = e.pace;
+    step.paced_by = e.by;
+    return {};
+  }
+
   Refusal operator()(const LockWaited& e) {
     const auto index = s_.plan.index_of(e.step);
     if (!index) return unknown_step(e.step);

@@ -43,5 +43,6 @@ namespace diastole::core {
 // Why not, or nothing where it is possible. Asked by command for its answer and by evolve for its rule.
 [[nodiscard]] std::optional<std::string> approvable(const PlanState& state, Phase phase);
 [[nodiscard]] std::optional<std::string> abortable(const PlanState& state);
+[[nodiscard]] std::optional<std::string> paceable(const PlanState& state, const StepId& step);
 
 }  // namespace diastole::core

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <deque>
+#include <condition_variable>
 #include <thread>
 #include <variant>
 
@@ -15,23 +15,8 @@ namespace {
 
 constexpr Milliseconds kProgressEvery{1'000};
 constexpr Milliseconds kHoldToldEvery{10'000};  // while it goes on for the same reason: it may do so for hours
-constexpr Milliseconds kRateWindow{10'000};
+constexpr Milliseconds kLogEvery{60'000};
 constexpr std::size_t kLockWaitsInARow = 100;
-
-// Rate over the last ten seconds, so that it follows a change of pace.
-class RateMeter {
- public:
-  void sample(MonoTime at, std::int64_t rows) {
-    samples_.push_back({at, rows});
-    while (samples_.size() > 2 && at - samples_.front().at > kRateWindow) samples_.pop_front();
-  }
-  [[nodiscard]] double rate() const {
-    return samples_.empty() ? 0 : core::rows_per_second(samples_.front(), samples_.back());
-  }
-
- private:
-  std::deque<core::RateSample> samples_;
-};
 
 bool timed_out(const ports::TargetError& error) {
   return error.failure.sqlstate == "57014";
@@ -53,7 +38,10 @@ class BackfillRun {
         work_(std::move(work)),
         began_(runner.clock_.now().mono),
         told_(began_),
-        throttle_(act.target, work_, runner.settings_.throttle, runner.clock_, runner.log_) {}
+        logged_(began_),
+        throttle_(act.target, work_, runner.settings_.throttle, runner.clock_, runner.log_) {
+    act_.hand.set_pace(act_.state.step(act_.step.id).pace);
+  }
 
   ActResult run();
 
@@ -66,6 +54,7 @@ class BackfillRun {
 
   [[nodiscard]] ActResult ended_by(Stop stop);
   void take(ports::BackfillState state);
+  void tell_walk();
   [[nodiscard]] std::optional<Stop> pass();
   void walk_parts();
   [[nodiscard]] bool walk(int part, Milliseconds& took);
@@ -78,8 +67,12 @@ class BackfillRun {
   [[nodiscard]] bool after_error(ports::TargetError error, Attempt& attempt);
   [[nodiscard]] bool after_fault(ports::TargetError error, Attempt& attempt);
   [[nodiscard]] bool stopped();
+  [[nodiscard]] bool begin_batch();
+  void end_batch();
+  void sample(MonoTime now);
   void count(const ports::BackfillBatch& batch);
   void tell_hold(const core::Throttle& throttle);
+  void log_progress(const core::Progress& progress) const;
   void stop_all(Stop stop);
   [[nodiscard]] ActResult conclude(const core::Event& event);
   [[nodiscard]] core::Failure left_over(std::int64_t remaining) const;
@@ -92,8 +85,13 @@ class BackfillRun {
   std::mutex mutex_;  // of what follows
   ports::BackfillState state_;
   std::optional<Stop> stop_;
-  RateMeter meter_;
+  core::RateMeter meter_;
+  core::Pace pace_;  // under which meter_ has measured
+  core::PaceDebt debt_;
+  int at_batches_ = 0;  // workers
+  std::condition_variable batch_ended_;
   MonoTime told_;
+  MonoTime logged_;
   std::optional<core::Signal> told_hold_;  // whose kind was told last
   BackfillThrottle throttle_;              // last: it looks until it is gone
 };
@@ -113,6 +111,7 @@ ActResult BackfillRun::run() {
   auto begun = act_.target.backfill_begin(work_);
   if (!begun) return ended_by(std::move(begun.error()));
   take(*std::move(begun));
+  tell_walk();
   throttle_.start(runner_.settings_.look_every, [this](const core::Throttle& throttle) { tell_hold(throttle); });
   const int first_pass = state_.pass;  // of this attempt: a retry has its passes anew
   for (;;) {
@@ -144,7 +143,21 @@ void BackfillRun::take(ports::BackfillState state) {
   const std::scoped_lock lock(mutex_);
   state_ = std::move(state);
   std::ranges::reverse(state_.open_parts);  // taken from the back
-  meter_.sample(runner_.clock_.now().mono, state_.rows);
+  sample(runner_.clock_.now().mono);
+}
+
+void BackfillRun::tell_walk() {
+  if (act_.state.step(act_.step.id).walk) return;
+  runner_.record(act_, core::BackfillBegun{act_.step.id, state_.walk, state_.rows_total});
+}
+
+// Of all passes, so that it only grows. A change of pace makes what was measured before it history.
+void BackfillRun::sample(MonoTime now) {
+  if (const auto pace = act_.hand.pace(); pace != pace_) {
+    pace_ = pace;
+    meter_ = {};
+  }
+  meter_.sample({.at = now, .rows = state_.rows, .way = state_.pass - 1 + state_.share});
 }
 
 std::optional<BackfillRun::Stop> BackfillRun::pass() {
@@ -155,6 +168,7 @@ std::optional<BackfillRun::Stop> BackfillRun::pass() {
     for (std::size_t i = 1; i < workers; ++i) others.emplace_back([this] { walk_parts(); });
     walk_parts();
   }
+  if (!stop_) state_.share = 1;
   return std::exchange(stop_, std::nullopt);
 }
 
@@ -178,16 +192,18 @@ bool BackfillRun::walk(int part, Milliseconds& took) {
   Attempt attempt{.rows = runner_.first_rows(work_.backfill)};
   for (;;) {
     throttle_.rest(took, act_.hand, [this] { return stopped(); });
-    if (stopped()) return false;
+    if (stopped() || !begin_batch()) return false;
+    attempt.rows = core::paced_batch_rows(attempt.rows, act_.hand.pace());
     const auto before = runner_.clock_.now().mono;
     auto batch = attempt.one_by_one ? act_.target.backfill_isolate(work_, part, attempt.rows, act_.hand.token())
                                     : act_.target.backfill_batch(work_, part, attempt.rows, act_.hand.token());
     took = runner_.clock_.now().mono - before;
+    if (batch) count(*batch);
+    end_batch();
     if (!batch) {
       if (!after_error(std::move(batch.error()), attempt)) return false;
       continue;
     }
-    count(*batch);
     if (batch->part_done) return true;
     attempt = {.rows = core::next_batch_rows(attempt.rows, took, runner_.settings_.pacing)};
   }
@@ -197,6 +213,37 @@ bool BackfillRun::stopped() {
   if (auto why = act_.hand.asked()) stop_all(Asked{*std::move(why)});
   const std::scoped_lock lock(mutex_);
   return stop_.has_value();
+}
+
+// Waits until the manual pace lets another batch begin. False: asked to stop.
+bool BackfillRun::begin_batch() {
+  for (;;) {
+    if (stopped()) return false;
+    const int paces = act_.hand.paces();
+    Milliseconds pause{};
+    {
+      std::unique_lock lock(mutex_);
+      batch_ended_.wait(lock, [this] {
+        const auto most = act_.hand.pace().workers;
+        return stop_ || !most || at_batches_ < *most;
+      });
+      if (stop_) return false;
+      pause = core::pause_for(debt_, runner_.clock_.now().mono, act_.hand.pace());
+      if (pause == Milliseconds{0}) {
+        ++at_batches_;
+        return true;
+      }
+    }
+    act_.hand.rest(pause, paces);
+  }
+}
+
+void BackfillRun::end_batch() {
+  {
+    const std::scoped_lock lock(mutex_);
+    --at_batches_;
+  }
+  batch_ended_.notify_all();
 }
 
 // Whether it is worth trying again, with fewer rows.
@@ -237,20 +284,36 @@ bool BackfillRun::after_fault(ports::TargetError error, Attempt& attempt) {
 
 void BackfillRun::count(const ports::BackfillBatch& batch) {
   std::optional<core::Progress> told;
+  bool log = false;
   {
     const std::scoped_lock lock(mutex_);
     state_.rows += batch.rows;
     state_.rows_changed += batch.rows_changed;
     state_.rows_skipped += batch.rows_skipped;
+    state_.share += batch.share;
     const auto now = runner_.clock_.now().mono;
-    meter_.sample(now, state_.rows);
-    if (now - told_ >= kProgressEvery) {
-      told_ = now;
-      told_hold_.reset();
-      told = progress(throttle_.now());
-    }
+    debt_ = core::owing(debt_, now, batch.rows, act_.hand.pace());
+    sample(now);
+    if (now - told_ < kProgressEvery) return;
+    told_ = now;
+    told_hold_.reset();
+    told = progress(throttle_.now());
+    log = now - logged_ >= kLogEvery;
+    if (log) logged_ = now;
   }
-  if (told) runner_.record(act_, core::StepProgressed{act_.step.id, *std::move(told)});
+  if (log) log_progress(*told);
+  runner_.record(act_, core::StepProgressed{act_.step.id, *std::move(told)});
+}
+
+void BackfillRun::log_progress(const core::Progress& progress) const {
+  const auto time = [](const std::optional<Milliseconds>& left) { return left ? format_duration(*left) : "unknown"; };
+  runner_.log_.info("backfill", {{"plan", act_.state.plan.id.str()},
+                                 {"step", act_.step.id.str()},
+                                 {"pass", fmt::to_string(progress.pass)},
+                                 {"rows", fmt::to_string(progress.rows)},
+                                 {"rows_total", fmt::to_string(progress.rows_total)},
+                                 {"rows_per_second", fmt::format("{:.0f}", progress.rows_per_second)},
+                                 {"left", time(progress.eta)}});
 }
 
 // While no batch is there to tell of.
@@ -260,7 +323,7 @@ void BackfillRun::tell_hold(const core::Throttle& throttle) {
     const std::scoped_lock lock(mutex_);
     if (!throttle.holds()) return;
     const auto now = runner_.clock_.now().mono;
-    meter_.sample(now, state_.rows);
+    sample(now);
     const bool known = told_hold_ && throttle.reason && told_hold_->kind == throttle.reason->kind;
     if (now - told_ < (known ? kHoldToldEvery : kProgressEvery)) return;
     told_ = now;
@@ -271,8 +334,11 @@ void BackfillRun::tell_hold(const core::Throttle& throttle) {
 }
 
 void BackfillRun::stop_all(Stop stop) {
-  const std::scoped_lock lock(mutex_);
-  if (!stop_) stop_ = std::move(stop);
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!stop_) stop_ = std::move(stop);
+  }
+  batch_ended_.notify_all();
 }
 
 core::Failure BackfillRun::left_over(std::int64_t remaining) const {
@@ -286,14 +352,20 @@ core::Failure BackfillRun::left_over(std::int64_t remaining) const {
 
 core::Progress BackfillRun::progress(core::Throttle throttle) const {
   core::Progress progress;
-  progress.rows = state_.rows;
+  // By blocks the rows visited are estimated themselves; those changed are not, and were visited.
+  progress.rows = std::max(state_.rows, state_.rows_changed);
   progress.rows_changed = state_.rows_changed;
-  // Each pass goes over the table once.
-  progress.rows_total = std::max(state_.rows_total * state_.pass, state_.rows);
   progress.pass = state_.pass;
+  progress.share = std::min(state_.share, 1.0);
+  progress.rows_total =
+      state_.rows_before + core::estimated_total(state_.rows_total, progress.rows - state_.rows_before, state_.share);
+  progress.rows_per_second = meter_.rows_per_second();
+  if (const auto eta = meter_.eta(1 - state_.share)) {
+    progress.eta = eta->likely;
+    progress.eta_low = eta->low;
+    progress.eta_high = eta->high;
+  }
   progress.rows_skipped = state_.rows_skipped;
-  progress.rows_per_second = meter_.rate();
-  progress.eta = core::time_left(progress.rows, progress.rows_total, progress.rows_per_second);
   progress.throttle = std::move(throttle);
   return progress;
 }

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "diastole/base/time.hpp"
+#include "diastole/core/progress.hpp"
 
 namespace diastole::engine {
 
@@ -34,16 +35,40 @@ class Hand {
   }
   [[nodiscard]] std::stop_token token() const { return stop_.get_token(); }
 
-  // Waits, but not beyond a request.
-  void rest(Milliseconds time) {
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, time, [this] { return why_.has_value(); });
+  // The manual pace of the backfill in hand, as the journal has it.
+  void set_pace(const core::Pace& pace) {
+    {
+      const std::scoped_lock lock(mutex_);
+      if (pace_ == pace) return;
+      pace_ = pace;
+      ++paces_;
+    }
+    changed_.notify_all();
   }
+  [[nodiscard]] core::Pace pace() const {
+    const std::scoped_lock lock(mutex_);
+    return pace_;
+  }
+
+  // How often it has changed. To be asked before what a rest is reckoned from, so that no change is slept through.
+  [[nodiscard]] int paces() const {
+    const std::scoped_lock lock(mutex_);
+    return paces_;
+  }
+
+  // Waits, but not beyond a request, nor beyond a change of pace since `paces`.
+  void rest(Milliseconds time, int paces) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, time, [this, paces] { return why_.has_value() || paces_ != paces; });
+  }
+  void rest(Milliseconds time) { rest(time, paces()); }
 
  private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::optional<std::string> why_;
+  core::Pace pace_;
+  int paces_ = 0;
   std::stop_source stop_;
 };
 

@@ -1,6 +1,7 @@
 #include "diastole/engine/journal.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <set>
@@ -104,7 +105,22 @@ void Journal::tell(const PlanId& plan, const core::Event& event) {
   if (const auto* failed = std::get_if<core::UndoFailed>(&event)) failure = &failed->failure;
   const bool progress = std::holds_alternative<core::StepProgressed>(event);
   const auto level = failure ? LogLevel::error : progress ? LogLevel::debug : LogLevel::info;
-  if (failure) {
+  if (const auto* begun = std::get_if<core::BackfillBegun>(&event)) {
+    log_.write(level, core::kind(event),
+               {{"plan", plan.str()},
+                {"step", step->str()},
+                {"by", std::string(to_string(begun->walk.by))},
+                {"strides", fmt::to_string(begun->walk.strides)},
+                {"workers", fmt::to_string(begun->walk.workers)},
+                {"rows_total", fmt::to_string(begun->rows_total)},
+                {"because", fmt::format("{}", fmt::join(begun->walk.because, "; "))}});
+  } else if (const auto* finished = std::get_if<core::StepFinished>(&event)) {
+    log_.write(level, core::kind(event),
+               {{"plan", plan.str()},
+                {"step", step->str()},
+                {"rows", fmt::to_string(finished->rows)},
+                {"took", format_duration(finished->duration)}});
+  } else if (failure) {
     log_.write(
         level, core::kind(event),
         {{"plan", plan.str()}, {"step", step->str()}, {"sqlstate", failure->sqlstate}, {"error", failure->message}});

@@ -245,6 +245,8 @@ class Reconciler::Impl {
     if (!marked && state.stage == core::Stage::aborting) hand.cancel("abort was asked for");
     for (std::size_t i = 0; i < state.steps.size(); ++i) {
       if (state.steps[i].status != core::StepStatus::running) continue;
+      hand.set_pace(state.steps[i].pace);
+      if (state.steps[i].pace.paused) hand.yield("paused by " + state.steps[i].paced_by);
       const bool contracts = state.plan.steps[i].phase == core::Phase::contract;
       if (contracts && !gates.contract.open()) hand.yield("the gate closed");
       if (state.stage == core::Stage::aborting) hand.cancel("abort was asked for");

@@ -29,6 +29,7 @@ const std::vector<Route>& routes() {
   static const std::vector<Route> kRoutes{
       {"GET", {"livez"}, {}, &ApiCalls::livez, true},
       {"GET", {"readyz"}, {}, &ApiCalls::readyz, true},
+      {"GET", {"metrics"}, {}, &ApiCalls::metrics},
       {"POST", {"v1", "heartbeats"}, {Role::instance}, &ApiCalls::heartbeats, true},
       {"POST", {"v1", "plans"}, kPipelines, &ApiCalls::submit},
       {"POST", {"v1", "plans", "check"}, kPipelines, &ApiCalls::check},
@@ -43,6 +44,7 @@ const std::vector<Route>& routes() {
       {"POST", {"v1", "plans", "{plan}", "resume"}, kOperators, &ApiCalls::resume},
       {"POST", {"v1", "plans", "{plan}", "retry"}, kOperators, &ApiCalls::retry},
       {"POST", {"v1", "plans", "{plan}", "abort"}, kOperators, &ApiCalls::abort},
+      {"PATCH", {"v1", "plans", "{plan}", "backfill"}, kOperators, &ApiCalls::pace},
       {"GET", {"v1", "services"}, kReaders, &ApiCalls::services},
       {"GET", {"v1", "services", "{service}", "instances"}, kReaders, &ApiCalls::instances},
       {"DELETE",

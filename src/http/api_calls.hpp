@@ -21,6 +21,7 @@ class ApiCalls {
 
   Answer livez(const Call& call);
   Answer readyz(const Call& call);
+  Answer metrics(const Call& call);
 
   Answer submit(const Call& call);
   Answer check(const Call& call);
@@ -34,6 +35,7 @@ class ApiCalls {
   Answer resume(const Call& call);
   Answer retry(const Call& call);
   Answer abort(const Call& call);
+  Answer pace(const Call& call);
 
   Answer heartbeats(const Call& call);
   Answer services(const Call& call);
@@ -42,6 +44,8 @@ class ApiCalls {
 
  private:
   [[nodiscard]] Answer command(const PlanId& plan, const core::Command& command);
+  // The plan after the change; conflict says what state it is in.
+  [[nodiscard]] Answer change(const PlanId& plan, const engine::Journal::Change& change);
   [[nodiscard]] Result<std::vector<ports::StoredEvent>> page(const std::optional<PlanId>& plan, std::int64_t after,
                                                              int limit);
 

@@ -6,6 +6,7 @@
 
 #include "api_calls.hpp"
 #include "api_views.hpp"
+#include "metrics.hpp"
 #include "problem.hpp"
 
 namespace diastole::http {
@@ -131,6 +132,15 @@ Answer ApiCalls::readyz(const Call&) {
                    {{"retry_after_s", 5}});
   }
   return json_response(200, {{"status", "ready"}, {"epoch", parts_.lease.epoch().value}});
+}
+
+Answer ApiCalls::metrics(const Call&) {
+  const auto plans = parts_.journal.unfinished();
+  if (!plans) return problem(plans.error());
+  return Response{.status = 200,
+                  .headers = {{"Cache-Control", "no-store"}},
+                  .content_type = kMetricsType,
+                  .body = metrics_text(*plans)};
 }
 
 Answer ApiCalls::heartbeats(const Call& call) {

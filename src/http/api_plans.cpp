@@ -77,6 +77,21 @@ std::optional<Error> unknown_key(const json& body, std::initializer_list<std::st
   return std::nullopt;
 }
 
+// The backfill that a call names, or the plan's only one.
+Result<StepId> backfill_meant(const core::Plan& plan, const std::optional<StepId>& named) {
+  std::vector<std::string> backfills;
+  for (const auto& step : plan.steps) {
+    if (!step.backfill) continue;
+    if (step.id == named) return step.id;
+    backfills.push_back(step.id.str());
+  }
+  if (backfills.size() == 1 && !named) return StepId(backfills.front());
+  return fail(ErrorCode::invalid_argument,
+              backfills.empty() ? "the plan has no backfill"
+                                : fmt::format("name one of its backfills: {}", fmt::join(backfills, ", ")),
+              "/step");
+}
+
 std::string sse_block(const ports::StoredEvent& event) {
   return fmt::format("id: {}\nevent: {}\ndata: {}\n\n", event.id, core::kind(event.event), event_view(event).dump());
 }
@@ -280,9 +295,33 @@ Answer ApiCalls::abort(const Call& call) {
   return command(PlanId(call.parameters.front()), core::Abort{call.principal.name, reason});
 }
 
+Answer ApiCalls::pace(const Call& call) {
+  auto body = json_body(call.request, settings_.plan_bytes);
+  if (!body) return std::move(body.error());
+  json patch = *std::move(body);
+  std::optional<StepId> named;
+  if (patch.is_object() && patch.contains("step")) {
+    if (!patch["step"].is_string())
+      return problem({ErrorCode::invalid_argument, "expected the id of a backfill", "/step"});
+    named = StepId(patch["step"].get<std::string>());
+    patch.erase("step");
+  }
+  return change(PlanId(call.parameters.front()),
+                [&](const core::PlanState& present) -> Result<std::vector<core::Event>> {
+                  const auto step = backfill_meant(present.plan, named);
+                  if (!step) return std::unexpected(step.error());
+                  const auto pace = codec::patched_pace(present.step(*step).pace, patch);
+                  if (!pace) return std::unexpected(pace.error());
+                  return core::command(present, core::SetPace{*step, *pace, call.principal.name});
+                });
+}
+
 Answer ApiCalls::command(const PlanId& plan, const core::Command& wanted) {
-  const auto state =
-      parts_.journal.transact(plan, [&](const core::PlanState& present) { return core::command(present, wanted); });
+  return change(plan, [&](const core::PlanState& present) { return core::command(present, wanted); });
+}
+
+Answer ApiCalls::change(const PlanId& plan, const engine::Journal::Change& wanted) {
+  const auto state = parts_.journal.transact(plan, wanted);
   if (state) return plan_response(200, **state);
   if (state.error().code != ErrorCode::conflict) return problem(state.error());
   json extra = json::object();

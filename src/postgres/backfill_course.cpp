@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -79,6 +80,28 @@ std::int64_t blocks_for(std::int64_t wanted, std::int64_t rows, std::int64_t blo
 }
 
 }  // namespace
+
+double passed(const Part& part, const core::Walk& walk) {
+  const auto& cursor = part.cursor;
+  if (cursor.done) return 1;
+  const double strides = walk.strides;
+  if (walk.by == WalkBy::key) {
+    if (part.rows_total <= 0) return 0;
+    const double rows =
+        static_cast<double>(part.rows) + static_cast<double>(part.window_rows) * cursor.stride / strides;
+    return std::min(rows / static_cast<double>(part.rows_total), 1.0);
+  }
+  const auto blocks = [](std::int64_t from, std::int64_t to) { return static_cast<double>(to - from); };
+  const auto begin = block(part.lower);
+  const auto window = block(cursor.done_to ? cursor.done_to : part.lower);
+  if (block(part.upper) <= begin) return 0;
+  double behind = blocks(begin, window);
+  if (cursor.window_to) {
+    const double in_stride = blocks(window, block(part.from()));
+    behind += (blocks(window, block(cursor.window_to)) * cursor.stride + in_stride) / strides;
+  }
+  return behind / blocks(begin, block(part.upper));
+}
 
 TargetResult<core::Walk> walk_for(pqxx::transaction_base& work, int server_version, const core::Backfill& backfill) {
   const auto named = query(work,
@@ -289,16 +312,26 @@ void CourseSql::open_window(Part& part, int rows) {
   part.cursor = core::opened(std::move(part.cursor), at_block(last), last == end);
 }
 
-Place CourseSql::batch_to(const Part& part, int rows) {
+CourseSql::Reach CourseSql::batch_to(const Part& part, int rows) {
   const auto& window_to = *part.cursor.window_to;
   const std::int64_t strides = course_.walk.strides;
   if (course_.walk.by == WalkBy::blocks) {
     const auto blocks = blocks_for(rows * strides, part.rows_total, block(part.upper) - block(part.lower));
-    return at_block(std::min(block(part.from()) + blocks, block(window_to)));
+    auto to = at_block(std::min(block(part.from()) + blocks, block(window_to)));
+    auto there = part;
+    there.cursor = core::moved(std::move(there.cursor), to, course_.walk.strides);
+    // So the batches of a part add up to its rows.
+    const auto rows_behind = [&](const Part& p) {
+      return std::llround(passed(p, course_.walk) * static_cast<double>(p.rows_total));
+    };
+    return {.to = std::move(to), .rows = rows_behind(there) - rows_behind(part)};
   }
-  if (!part.cursor.stride_to && part.window_rows <= rows * strides) return window_to;
+  if (!part.cursor.stride_to && part.window_rows <= rows * strides) {
+    const auto rows_before = [&](int stride) { return part.window_rows * stride / strides; };
+    return {.to = window_to, .rows = rows_before(part.cursor.stride + 1) - rows_before(part.cursor.stride)};
+  }
   auto found = next_keys(part.relation, range(part.from(), window_to) + stride_filter(part), rows);
-  return found.rows < rows ? window_to : std::move(found.last);
+  return {.to = found.rows < rows ? window_to : std::move(found.last), .rows = found.rows};
 }
 
 std::string CourseSql::update(const Part& part, const std::string& of) const {

@@ -35,11 +35,16 @@ struct Part {
   std::optional<core::Place> lower;
   std::optional<core::Place> upper;
   std::int64_t rows_total = 0;  // estimate
+  std::int64_t rows = 0;        // visited, in windows that are closed
   std::int64_t window_rows = 0;
   core::PartCursor cursor;
 
   [[nodiscard]] const std::optional<core::Place>& from() const { return cursor.from() ? cursor.from() : lower; }
 };
+
+// How much of the part was visited, 0 to 1, all strides over a window counting as one visit: by blocks exactly, by key
+// as far as rows_total is right.
+[[nodiscard]] double passed(const Part& part, const core::Walk& walk);
 
 // core::choose_walk() by the catalogs as they are now. The transaction needs a lock_timeout.
 [[nodiscard]] ports::TargetResult<core::Walk> walk_for(pqxx::transaction_base& work, int server_version,
@@ -72,8 +77,12 @@ class CourseSql {
 
   // Opens the part's next window, for batches of about `rows` rows, or ends the part.
   void open_window(Part& part, int rows);
+  struct Reach {
+    core::Place to;
+    std::int64_t rows = 0;  // that are visited up to there; by blocks an estimate
+  };
   // Where a batch of about `rows` rows ends that begins where the part's cursor stands. Only while a window is open.
-  [[nodiscard]] core::Place batch_to(const Part& part, int rows);
+  [[nodiscard]] Reach batch_to(const Part& part, int rows);
   // The statement of that batch; empty where the plan's own `sql` would have no key left in it.
   [[nodiscard]] std::string change(const Part& part, const core::Place& to);
   // The batch's rows, locked (not for a plan's own sql), and the statement that changes one of them alone.

@@ -77,6 +77,34 @@ std::int64_t skipped_rows(pqxx::work& work, const ports::WorkId& id) {
       .as<std::int64_t>();
 }
 
+constexpr std::string_view kPart =
+    "p.part, p.relation, p.lower, p.upper, p.rows_total, p.rows, p.window_rows, p.done_to, p.window_to, p.stride, "
+    "p.stride_to, p.last_window, p.done";
+constexpr int kPartFields = 13;
+
+// From the fields of kPart, which begin at `first`.
+Part part_from(const pqxx::row& row, int first) {
+  const auto at = [&](int offset) { return row[first + offset]; };
+  return {.number = at(0).as<int>(),
+          .relation = at(1).as<std::string>(),
+          .lower = texts_of(at(2)),
+          .upper = texts_of(at(3)),
+          .rows_total = at(4).as<std::int64_t>(),
+          .rows = at(5).as<std::int64_t>(),
+          .window_rows = at(6).as<std::int64_t>(),
+          .cursor = {.done_to = texts_of(at(7)),
+                     .window_to = texts_of(at(8)),
+                     .stride = at(9).as<int>(),
+                     .stride_to = texts_of(at(10)),
+                     .last_window = at(11).as<bool>(),
+                     .done = at(12).as<bool>()}};
+}
+
+// The part's share of the whole way.
+double weight(const Part& part, std::int64_t rows_total) {
+  return rows_total > 0 ? static_cast<double>(part.rows_total) / static_cast<double>(rows_total) : 0;
+}
+
 TargetResult<BackfillState> state_of(pqxx::work& work, const BackfillWork& backfill) {
   const auto row = locked_backfill(work, backfill);
   if (!row) return std::unexpected(row.error());
@@ -85,16 +113,21 @@ TargetResult<BackfillState> state_of(pqxx::work& work, const BackfillWork& backf
                       .pass = course.pass,
                       .rows = row->at(kCourseFields).as<std::int64_t>(),
                       .rows_changed = row->at(kCourseFields + 1).as<std::int64_t>(),
+                      .rows_before = row->at(kCourseFields).as<std::int64_t>(),
                       .rows_total = row->at(kCourseFields + 2).as<std::int64_t>(),
+                      .share = 0,
                       .open_parts = {},
                       .rows_skipped = skipped_rows(work, backfill.id)};
-  for (const auto& part : query(work,
-                                "SELECT part, done, rows + window_rows * stride / $3, rows_changed "
-                                "FROM diastole.backfill_part WHERE plan = $1 AND step = $2 ORDER BY part",
-                                backfill.id.plan.str(), backfill.id.step.str(), course.walk.strides)) {
-    if (!part[1].as<bool>()) state.open_parts.push_back(part[0].as<int>());
-    state.rows += part[2].as<std::int64_t>();
-    state.rows_changed += part[3].as<std::int64_t>();
+  for (const auto& found : query(work,
+                                 fmt::format("SELECT {}, p.rows_changed FROM diastole.backfill_part p "
+                                             "WHERE p.plan = $1 AND p.step = $2 ORDER BY p.part",
+                                             kPart),
+                                 backfill.id.plan.str(), backfill.id.step.str())) {
+    const auto part = part_from(found, 0);
+    if (!part.cursor.done) state.open_parts.push_back(part.number);
+    state.rows += part.rows + part.window_rows * part.cursor.stride / course.walk.strides;
+    state.rows_changed += found[kPartFields].as<std::int64_t>();
+    state.share += passed(part, course.walk) * weight(part, state.rows_total);
   }
   return state;
 }
@@ -142,37 +175,24 @@ TargetResult<void> begin(Unit& unit, const BackfillWork& work) {
 struct LockedPart {
   Course course;
   Part part;
+  double weight = 0;
 };
 
 TargetResult<LockedPart> locked_part(pqxx::work& work, const BackfillWork& backfill, int number) {
-  const auto found =
-      query(work,
-            fmt::format("SELECT {}, p.relation, p.lower, p.upper, p.rows_total, p.window_rows, p.done_to, "
-                        "p.window_to, p.stride, p.stride_to, p.last_window, p.done "
-                        "FROM diastole.backfill_part p JOIN diastole.backfill b USING (plan, step) "
-                        "WHERE p.plan = $1 AND p.step = $2 AND p.part = $4 FOR UPDATE OF p",
-                        kCourse),
-            backfill.id.plan.str(), backfill.id.step.str(), backfill.backfill.table, number);
+  const auto found = query(work,
+                           fmt::format("SELECT {}, {}, b.rows_total "
+                                       "FROM diastole.backfill_part p JOIN diastole.backfill b USING (plan, step) "
+                                       "WHERE p.plan = $1 AND p.step = $2 AND p.part = $4 FOR UPDATE OF p",
+                                       kCourse, kPart),
+                           backfill.id.plan.str(), backfill.id.step.str(), backfill.backfill.table, number);
   if (found.empty()) {
     return target_fail(ErrorCode::conflict, fmt::format("the target has no cursor of part {} of backfill {}", number,
                                                         backfill.id.step.str()));
   }
   const auto row = found[0];
   if (auto same = same_checksum(row, backfill.id); !same) return std::unexpected(std::move(same.error()));
-  LockedPart locked{.course = course_from(row), .part = {}};
-  const auto at = [&](int offset) { return row[kCourseFields + offset]; };
-  locked.part = {.number = number,
-                 .relation = at(0).as<std::string>(),
-                 .lower = texts_of(at(1)),
-                 .upper = texts_of(at(2)),
-                 .rows_total = at(3).as<std::int64_t>(),
-                 .window_rows = at(4).as<std::int64_t>(),
-                 .cursor = {.done_to = texts_of(at(5)),
-                            .window_to = texts_of(at(6)),
-                            .stride = at(7).as<int>(),
-                            .stride_to = texts_of(at(8)),
-                            .last_window = at(9).as<bool>(),
-                            .done = at(10).as<bool>()}};
+  LockedPart locked{.course = course_from(row), .part = part_from(row, kCourseFields)};
+  locked.weight = weight(locked.part, row[kCourseFields + kPartFields].as<std::int64_t>());
   return locked;
 }
 
@@ -305,21 +325,22 @@ TargetResult<BackfillBatch> advance(Unit& unit, const BackfillWork& work, int nu
   batch.part_done = part.cursor.done;
   if (batch.part_done) return batch;
   CourseSql sql(unit.work, work.backfill, locked->course);
-  const int strides = locked->course.walk.strides;
-  const auto visited = [&] { return part.window_rows * part.cursor.stride / strides; };
+  const auto& walk = locked->course.walk;
   if (!part.cursor.window_to) sql.open_window(part, rows);
+  const double before = passed(part, walk);
   bool closed = false;
   if (part.cursor.window_to) {
-    const auto to = sql.batch_to(part, rows);
-    if (auto changed = change({unit, work, sql, locked->course, part, to}, batch); !changed)
+    const auto reach = sql.batch_to(part, rows);
+    if (auto changed = change({unit, work, sql, locked->course, part, reach.to}, batch); !changed)
       return std::unexpected(std::move(changed.error()));
-    const auto before = visited();
-    part.cursor = core::moved(std::move(part.cursor), to, strides);
+    batch.rows = reach.rows;
+    part.cursor = core::moved(std::move(part.cursor), reach.to, walk.strides);
     closed = !part.cursor.window_to;
-    batch.rows = (closed ? part.window_rows : visited()) - before;
   }
   move_part(unit, work.id, part, batch, closed);
   unit.at = {};
+  if (closed) part.rows += std::exchange(part.window_rows, 0);
+  batch.share = (passed(part, walk) - before) * locked->weight;
   batch.part_done = part.cursor.done;
   return batch;
 }
@@ -388,9 +409,9 @@ TargetResult<BackfillState> PgTarget::backfill_again(const BackfillWork& work) {
     course.walk.strides = 1;
     const auto parts = CourseSql(unit.work, work.backfill, course).parts();
     query(unit.work,
-          "UPDATE diastole.backfill SET pass = pass + 1, strides = 1, rows = $3, rows_changed = $4, epoch = $5, "
-          "updated_at = now() WHERE plan = $1 AND step = $2",
-          work.id.plan.str(), work.id.step.str(), state.rows, state.rows_changed, work.id.epoch.value);
+          "UPDATE diastole.backfill SET pass = pass + 1, strides = 1, rows = $3, rows_changed = $4, rows_total = $5, "
+          "epoch = $6, updated_at = now() WHERE plan = $1 AND step = $2",
+          work.id.plan.str(), work.id.step.str(), state.rows, state.rows_changed, rows_in(parts), work.id.epoch.value);
     for (const auto* table : {"backfill_part", "backfill_skipped"}) {
       query(unit.work, fmt::format("DELETE FROM diastole.{} WHERE plan = $1 AND step = $2", table), work.id.plan.str(),
             work.id.step.str());

@@ -36,7 +36,7 @@ TargetResult<BackfillPreview> preview(pqxx::work& work, int server_version, cons
     preview.window_sql = sql.window_sql(part, rows);
     sql.open_window(part, rows);
     if (!part.cursor.window_to) continue;
-    preview.batch_sql = sql.change(part, sql.batch_to(part, rows));
+    preview.batch_sql = sql.change(part, sql.batch_to(part, rows).to);
     if (preview.batch_sql.empty()) continue;
     preview.explain = explained(work, preview.batch_sql);
     break;

@@ -78,12 +78,13 @@ TEST_F(ApiTest, EachRoleMayDoItsPartAndNoMore) {
                                       {"POST", "/v1/plans/main.none/resume", "operator"},
                                       {"POST", "/v1/plans/main.none/retry", "operator"},
                                       {"POST", "/v1/plans/main.none/abort", "operator"},
+                                      {"PATCH", "/v1/plans/main.none/backfill", "operator"},
                                       {"POST", "/v1/heartbeats", "instance"},
                                       {"GET", "/v1/services", "ci operator viewer"},
                                       {"GET", "/v1/services/api/instances", "ci operator viewer"},
                                       {"DELETE", "/v1/services/api/instances/none", "instance operator"}};
   for (const auto& route : routes) {
-    const auto body = route.method == "POST" ? json::object() : json();
+    const auto body = route.method == "POST" || route.method == "PATCH" ? json::object() : json();
     for (const auto& role : roles()) {
       const auto answer = daemon_->call(role, route.method, route.target, body);
       const bool allowed = role == "admin" || (" " + route.allowed + " ").contains(" " + role + " ");
@@ -105,6 +106,15 @@ TEST_F(ApiTest, HealthNeedsNoToken) {
   EXPECT_EQ(ready.status, 200);
   EXPECT_EQ(ready.body.at("status"), "ready");
   EXPECT_EQ(ready.body.at("epoch"), 1);
+}
+
+TEST_F(ApiTest, MetricsNeedNoToken) {
+  const auto metrics = daemon_->send("GET", "/metrics");
+  ASSERT_EQ(metrics.status, 200);
+  EXPECT_EQ(metrics.headers.at("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+  EXPECT_TRUE(metrics.body.get<std::string>().contains("\ndiastole_plans{stage=\"expanding\",condition=\"active\"} "))
+      << metrics.body;
+  expect_problem(daemon_->send("POST", "/metrics"), 405);
 }
 
 TEST_F(ApiTest, UnknownPathsAndMethodsAreTold) {
@@ -265,6 +275,43 @@ TEST_F(ApiTest, FindingsComeWithTheirSafeForm) {
   EXPECT_EQ(refused.body.at("catalog"), "read");
   EXPECT_EQ(index.value("severity", ""), "error");
   EXPECT_EQ(finding("transaction-nesting").value("path", ""), "/expand/1/sql") << refused.body;
+}
+
+TEST_F(ApiTest, ABackfillIsPacedByAPatch) {
+  auto plan = waiting_plan("paced", table("paced"));
+  plan["backfill"] = json::array({{{"id", "copy"}, {"table", "paced"}, {"set", {{"extra", "name"}}}}});
+  ASSERT_EQ(daemon_->submit(plan).status, 201);
+  const auto patch = [](const std::string& of, const json& body, const std::string& who = "operator") {
+    return daemon_->call(who, "PATCH", "/v1/plans/main." + of + "/backfill", body);
+  };
+  const auto step = [](const Answer& answer, std::size_t index) { return answer.body.at("steps").at(index); };
+  EXPECT_FALSE(step(daemon_->get("/v1/plans/main.paced"), 1).contains("pace"));
+  const auto first = patch("paced", {{"rows_per_second", 500}, {"workers", 1}});
+  ASSERT_EQ(first.status, 200) << first.body;
+  EXPECT_EQ(step(first, 1).at("pace"), (json{{"rows_per_second", 500}, {"workers", 1}}));
+  EXPECT_EQ(step(first, 1).at("paced_by"), "the-operator");
+  const auto second =
+      patch("paced", {{"step", "copy"}, {"workers", nullptr}, {"batch_rows", 7}, {"paused", true}}, "admin");
+  EXPECT_EQ(step(second, 1).at("pace"), (json{{"rows_per_second", 500}, {"batch_rows", 7}, {"paused", true}}));
+  const auto event = daemon_->await_event(
+      "paced", [](const json& e) { return e.at("kind") == "backfill_paced" && e.at("by") == "the-admin"; });
+  EXPECT_EQ(event.at("step"), "copy");
+  EXPECT_EQ(event.at("pace").at("batch_rows"), 7);
+
+  expect_problem(patch("paced", {{"batch_rows", 0}}), 422, "/batch_rows");
+  expect_problem(patch("paced", {{"batch_row", 1}}), 422, "/batch_row");
+  expect_problem(patch("paced", {{"step", "column"}}), 422, "/step");
+  expect_problem(patch("paced", {{"step", 1}}), 422, "/step");
+  expect_problem(patch("paced", json::array()), 422);
+  ASSERT_EQ(daemon_->submit(waiting_plan("unpaced", table("unpaced"))).status, 201);
+  expect_problem(patch("unpaced", {{"batch_rows", 1}}), 422, "/step");
+  EXPECT_EQ(daemon_->tell("unpaced", "abort").status, 200);
+
+  EXPECT_EQ(daemon_->tell("paced", "abort").status, 200);
+  EXPECT_EQ(daemon_->until("paced", "aborted").at("stage"), "aborted");
+  const auto late = patch("paced", {{"batch_rows", 1}});
+  expect_problem(late, 409);
+  EXPECT_EQ(late.body.at("state"), "aborted");
 }
 
 TEST_F(ApiTest, AnApprovalIsBoundToThePlanAndToSomebodyElse) {

@@ -111,6 +111,25 @@ TEST_F(CommandLineTest, TakesAPlanFromItsFileToItsEnd) {
   expect(diastole("operator", {"abort", "main.people", "--reason", "late"}), 1, "", "it is over");
 }
 
+TEST_F(CommandLineTest, PacesABackfill) {
+  make_people(daemon_->main_dsn(), "paced", 10);
+  auto plan = rename("paced", "paced");
+  plan["approvals"] = {{"expand", 1}};
+  ASSERT_EQ(daemon_->submit(plan).status, 201);
+  expect(diastole("operator", {"pace", "main.paced"}), 2, "", "say what to change");
+  expect(diastole("operator", {"pace", "main.paced", "--pause", "--resume"}), 2, "", "--resume");
+  expect(diastole("operator", {"pace", "main.paced", "--batch-rows", "0"}), 1, "", "/batch_rows: expected a number");
+  expect(diastole("operator", {"pace", "main.paced", "--rows-per-second", "500", "--workers", "2", "--pause"}), 0,
+         "copy: paused; at most 500 rows/s, 2 workers\n");
+  expect(diastole("operator", {"pace", "main.paced", "--resume", "--batch-rows", "50", "--step", "copy"}), 0,
+         "copy: at most 500 rows/s, batches of 50 rows, 2 workers\n");
+  expect(diastole("viewer", {"show", "main.paced"}), 0, "pace set by the-operator: at most 500 rows/s");
+  expect(diastole("operator", {"pace", "main.paced", "--reset", "--workers", "1"}), 0, "copy: at most 1 worker\n");
+  expect(diastole("operator", {"pace", "main.paced", "--reset"}), 0, "copy: no bounds\n");
+  expect(diastole("viewer", {"pace", "main.paced", "--reset"}), 1, "", "role");
+  expect(diastole("operator", {"abort", "main.paced"}), 0, "main.paced");
+}
+
 TEST_F(CommandLineTest, AFailedPlanEndsAWaitAndIsAborted) {
   const std::string text = R"({"plan": "failing", "target": "main", "expand": [
     {"id": "a", "sql": "ALTER TABLE not_there ADD COLUMN a text", "undo": {"none": "x"}},

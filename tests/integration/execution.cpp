@@ -270,6 +270,55 @@ TEST_F(ExecutionTest, APausedBackfillRestsAndGoesOn) {
   EXPECT_EQ(run("SELECT count(*) FROM paused WHERE display_name = name AND touched = 1"), "600");
 }
 
+TEST_F(ExecutionTest, ABackfillIsPacedWhileItRuns) {
+  make_people(daemon_->main_dsn(), "paced", 2'000);
+  auto plan = rename("paced", "paced");
+  plan.erase("contract");
+  plan["approvals"] = {{"backfill", 1}};
+  const auto pace = [](const json& body) {
+    const auto answer = daemon_->call("operator", "PATCH", "/v1/plans/main.paced/backfill", body);
+    EXPECT_EQ(answer.status, 200) << answer.body;
+  };
+  const auto copied = [] { return std::stoi(run("SELECT count(*) FROM paced WHERE display_name IS NOT NULL")); };
+  const auto submitted = daemon_->submit(plan);
+  ASSERT_EQ(submitted.status, 201);
+  pace({{"rows_per_second", 40}});
+  ASSERT_EQ(daemon_
+                ->call("operator", "POST", "/v1/plans/main.paced/approvals", {{"phase", "backfill"}},
+                       {{"If-Match", submitted.headers.at("etag")}})
+                .status,
+            200);
+  const auto begun = daemon_->await_event("paced", "backfill_begun");
+  EXPECT_EQ(begun.at("walk").at("by"), "blocks");
+  EXPECT_FALSE(begun.at("walk").at("because").empty());
+  // Five seconds of progress say how sure the end is.
+  const auto progressed = daemon_->await_event("paced", [](const json& event) {
+    return event.at("kind") == "step_progressed" && event.at("progress").contains("eta_low_ms");
+  });
+  const auto& progress = progressed.at("progress");
+  EXPECT_LT(progress.at("rows_per_second"), 80);
+  EXPECT_GT(progress.at("share"), 0);
+  EXPECT_LT(progress.at("share"), 0.5);
+  EXPECT_LE(progress.at("eta_low_ms"), progress.at("eta_ms"));
+  EXPECT_LT(copied(), 1'000);
+  EXPECT_TRUE(daemon_->send("GET", "/metrics")
+                  .body.get<std::string>()
+                  .contains("\ndiastole_backfill_paused{plan=\"main.paced\",step=\"copy\"} 0\n"));
+
+  pace({{"paused", true}});
+  const auto reason = daemon_->await_reason("paced", "manual");
+  EXPECT_EQ(reason.at("message"), "the-operator has paused backfill copy");
+  const auto held = copied();
+  const auto plan_held = daemon_->get("/v1/plans/main.paced?until=completed&wait=300ms").body;
+  EXPECT_EQ(plan_held.at("stage"), "backfilling");
+  EXPECT_EQ(plan_held.at("condition"), "active");
+  EXPECT_EQ(copied(), held);
+
+  pace({{"paused", false}, {"rows_per_second", nullptr}});
+  EXPECT_EQ(daemon_->until("paced", "completed").at("stage"), "completed");
+  EXPECT_EQ(run("SELECT count(*) FROM paced WHERE display_name = name AND touched = 1"), "2000");
+}
+
 TEST_F(ExecutionTest, ALockWaitNamesItsBlockerAndEndsWithIt) {
   run("CREATE TABLE locked (id bigint PRIMARY KEY)");
   auto blocker = std::make_unique<OpenTransaction>(daemon_->main_dsn(), "LOCK TABLE locked IN ACCESS SHARE MODE");

@@ -127,7 +127,8 @@ inline std::vector<core::Event> any_event(const core::Plan& plan) {
   for (const auto& id : ids) {
     events.insert(events.end(),
                   {StepStarted{id, 1}, StepProgressed{id, {}}, LockWaited{id, 1, {}, {}}, StepFinished{id, 0, {}, ""},
-                   UndoStarted{id}, UndoFinished{id, ""}, UndoFailed{id, {}}, UndoInterrupted{id, ""}});
+                   UndoStarted{id}, UndoFinished{id, ""}, BackfillBegun{id, {}, 0}, BackfillPaced{id, {}, "bob"},
+                   UndoFailed{id, {}}, UndoInterrupted{id, ""}});
     for (const auto applied : {Applied::none, Applied::partial, Applied::full}) {
       events.insert(events.end(), {StepFailed{id, applied, {}}, StepInterrupted{id, applied, ""}});
     }

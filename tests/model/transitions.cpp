@@ -159,69 +159,70 @@ void expect_same(std::string_view expected, const std::string& actual) {
 // aborted. Into a condition: R active again, P paused, F failed. Events, in the order of the variant: plan_SUbmitted,
 // phase_APproved, Phase_Started, Phase_Finished, STep_started, step_PRogressed, Lock_Waited, step_FInished,
 // step_FAiled, step_INterrupted, plan_PAused, plan_REsumed, ReTry_requested, ABort_requested, Undo_Started,
-// Undo_Finished, undo_failed (UX), Undo_Interrupted, plan_ABorted (AD), plan_WAits.
+// Undo_Finished, undo_failed (UX), Undo_Interrupted, plan_ABorted (AD), plan_WAits,
+// Backfill_Begun, Backfill_Paced.
 constexpr std::string_view kEvents = R"(
-                               SU AP PS PF ST PR LW FI FA IN PA RE RT AB US UF UX UI AD WA
-accepted    rest       active  .  =  E  .  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =
-accepted    rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =
-accepted    rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =
-expanding   rest       active  .  =  .  .  =  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =
-expanding   rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =
-expanding   rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =
-expanding   busy       active  .  =  .  .  .  =  =  =  F  =  P  .  .  A  .  .  .  .  .  =
-expanding   busy       paused  .  =  .  .  .  =  =  =  F  =  .  R  .  A  .  .  .  .  .  =
-expanding   busy       failed  .  =  .  .  .  =  =  =  =  =  .  .  R  A  .  .  .  .  .  =
-expanding   done       active  .  =  .  e  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =
-expanding   done       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =
-expanding   done       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =
-expanded    rest       active  .  =  B  .  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =
-expanded    rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =
-expanded    rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =
-backfilling rest       active  .  =  .  .  =  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =
-backfilling rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =
-backfilling rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =
-backfilling busy       active  .  =  .  .  .  =  =  =  F  =  P  .  .  A  .  .  .  .  .  =
-backfilling busy       paused  .  =  .  .  .  =  =  =  F  =  .  R  .  A  .  .  .  .  .  =
-backfilling busy       failed  .  =  .  .  .  =  =  =  =  =  .  .  R  A  .  .  .  .  .  =
-backfilling done       active  .  =  .  b  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =
-backfilling done       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =
-backfilling done       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =
-backfilled  rest       active  .  =  C  .  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =
-backfilled  rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =
-backfilled  rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =
-contracting rest       active  .  .  .  .  =  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =
-contracting rest       paused  .  .  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =
-contracting rest       failed  .  .  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =
-contracting busy       active  .  .  .  .  .  =  =  =  F  =  P  .  .  A  .  .  .  .  .  =
-contracting busy       paused  .  .  .  .  .  =  =  =  F  =  .  R  .  A  .  .  .  .  .  =
-contracting busy       failed  .  .  .  .  .  =  =  =  =  =  .  .  R  A  .  .  .  .  .  =
-contracting done       active  .  .  .  c  .  .  .  .  .  .  P  .  .  .  .  .  .  .  .  =
-contracting done       paused  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  .  =
-contracting done       failed  .  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  =
-contracting destroying active  .  .  .  .  .  =  =  =  F  =  P  .  .  .  .  .  .  .  .  =
-contracting destroying paused  .  .  .  .  .  =  =  =  F  =  .  R  .  .  .  .  .  .  .  =
-contracting destroying failed  .  .  .  .  .  =  =  =  =  =  .  .  R  .  .  .  .  .  .  =
-contracting destroyed  active  .  .  .  .  =  .  .  .  .  .  P  .  .  .  .  .  .  .  .  =
-contracting destroyed  paused  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  .  =
-contracting destroyed  failed  .  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  =
-completed   rest       active  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
-completed   rest       paused  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
-completed   rest       failed  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
-aborting    rest       active  .  .  .  .  .  .  .  .  .  .  P  .  .  .  =  .  .  .  .  =
-aborting    rest       paused  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  .  =
-aborting    rest       failed  .  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  =
-aborting    busy       active  .  .  .  .  .  .  =  .  .  .  P  .  .  .  .  =  F  =  .  =
-aborting    busy       paused  .  .  .  .  .  .  =  .  .  .  .  R  .  .  .  =  F  =  .  =
-aborting    busy       failed  .  .  .  .  .  .  =  .  .  .  .  .  R  .  .  =  =  =  .  =
-aborting    done       active  .  .  .  .  .  .  .  .  .  .  P  .  .  .  .  .  .  .  a  =
-aborting    done       paused  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  .  =
-aborting    done       failed  .  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  =
-aborting    stopping   active  .  .  .  .  .  =  =  =  =  =  P  .  .  .  .  .  .  .  .  =
-aborting    stopping   paused  .  .  .  .  .  =  =  =  =  =  .  R  .  .  .  .  .  .  .  =
-aborting    stopping   failed  .  .  .  .  .  =  =  =  =  =  .  .  R  .  .  .  .  .  .  =
-aborted     rest       active  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
-aborted     rest       paused  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
-aborted     rest       failed  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
+                               SU AP PS PF ST PR LW FI FA IN PA RE RT AB US UF UX UI AD WA BB BP
+accepted    rest       active  .  =  E  .  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  =
+accepted    rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  =
+accepted    rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  =
+expanding   rest       active  .  =  .  .  =  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  =
+expanding   rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  =
+expanding   rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  =
+expanding   busy       active  .  =  .  .  .  =  =  =  F  =  P  .  .  A  .  .  .  .  .  =  =  =
+expanding   busy       paused  .  =  .  .  .  =  =  =  F  =  .  R  .  A  .  .  .  .  .  =  =  =
+expanding   busy       failed  .  =  .  .  .  =  =  =  =  =  .  .  R  A  .  .  .  .  .  =  =  =
+expanding   done       active  .  =  .  e  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  =
+expanding   done       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  =
+expanding   done       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  =
+expanded    rest       active  .  =  B  .  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  =
+expanded    rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  =
+expanded    rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  =
+backfilling rest       active  .  =  .  .  =  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  =
+backfilling rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  =
+backfilling rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  =
+backfilling busy       active  .  =  .  .  .  =  =  =  F  =  P  .  .  A  .  .  .  .  .  =  =  =
+backfilling busy       paused  .  =  .  .  .  =  =  =  F  =  .  R  .  A  .  .  .  .  .  =  =  =
+backfilling busy       failed  .  =  .  .  .  =  =  =  =  =  .  .  R  A  .  .  .  .  .  =  =  =
+backfilling done       active  .  =  .  b  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  .
+backfilling done       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  .
+backfilling done       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  .
+backfilled  rest       active  .  =  C  .  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  .
+backfilled  rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  .
+backfilled  rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  .
+contracting rest       active  .  .  .  .  =  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  .
+contracting rest       paused  .  .  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  .
+contracting rest       failed  .  .  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  .
+contracting busy       active  .  .  .  .  .  =  =  =  F  =  P  .  .  A  .  .  .  .  .  =  =  .
+contracting busy       paused  .  .  .  .  .  =  =  =  F  =  .  R  .  A  .  .  .  .  .  =  =  .
+contracting busy       failed  .  .  .  .  .  =  =  =  =  =  .  .  R  A  .  .  .  .  .  =  =  .
+contracting done       active  .  .  .  c  .  .  .  .  .  .  P  .  .  .  .  .  .  .  .  =  .  .
+contracting done       paused  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  .  =  .  .
+contracting done       failed  .  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  =  .  .
+contracting destroying active  .  .  .  .  .  =  =  =  F  =  P  .  .  .  .  .  .  .  .  =  =  .
+contracting destroying paused  .  .  .  .  .  =  =  =  F  =  .  R  .  .  .  .  .  .  .  =  =  .
+contracting destroying failed  .  .  .  .  .  =  =  =  =  =  .  .  R  .  .  .  .  .  .  =  =  .
+contracting destroyed  active  .  .  .  .  =  .  .  .  .  .  P  .  .  .  .  .  .  .  .  =  .  .
+contracting destroyed  paused  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  .  =  .  .
+contracting destroyed  failed  .  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  =  .  .
+completed   rest       active  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
+completed   rest       paused  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
+completed   rest       failed  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
+aborting    rest       active  .  .  .  .  .  .  .  .  .  .  P  .  .  .  =  .  .  .  .  =  .  .
+aborting    rest       paused  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  .  =  .  .
+aborting    rest       failed  .  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  =  .  .
+aborting    busy       active  .  .  .  .  .  .  =  .  .  .  P  .  .  .  .  =  F  =  .  =  .  .
+aborting    busy       paused  .  .  .  .  .  .  =  .  .  .  .  R  .  .  .  =  F  =  .  =  .  .
+aborting    busy       failed  .  .  .  .  .  .  =  .  .  .  .  .  R  .  .  =  =  =  .  =  .  .
+aborting    done       active  .  .  .  .  .  .  .  .  .  .  P  .  .  .  .  .  .  .  a  =  .  .
+aborting    done       paused  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  .  =  .  .
+aborting    done       failed  .  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  =  .  .
+aborting    stopping   active  .  .  .  .  .  =  =  =  =  =  P  .  .  .  .  .  .  .  .  =  =  .
+aborting    stopping   paused  .  .  .  .  .  =  =  =  =  =  .  R  .  .  .  .  .  .  .  =  =  .
+aborting    stopping   failed  .  .  .  .  .  =  =  =  =  =  .  .  R  .  .  .  .  .  .  =  =  .
+aborted     rest       active  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
+aborted     rest       paused  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
+aborted     rest       failed  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
 )";
 
 // Approve expand, backfill, contract (which carol has approved); pause, resume, retry, abort.

@@ -113,7 +113,11 @@ class Daemon {
         http::send("127.0.0.1", port_, {method, target, std::move(headers), body, milliseconds{60'000}});
     if (!response) throw std::runtime_error(response.error().message);
     seen_ += response->body;
-    return {response->status, json::parse(response->body.empty() ? "null" : response->body), response->headers};
+    const auto type = response->headers.find("content-type");
+    const bool plain = type != response->headers.end() && type->second.starts_with("text/");
+    return {response->status,
+            plain ? json(response->body) : json::parse(response->body.empty() ? "null" : response->body),
+            response->headers};
   }
   // `who` is a role; each has one token.
   Answer call(const std::string& who, const std::string& method, const std::string& target, const json& body = {},

@@ -47,6 +47,11 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
     const std::scoped_lock lock(mutex_);
     fence_ = epoch;
   }
+  // The table's parts, each for a worker; which of them a batch is for makes no difference to what it does.
+  void set_parts(int parts) {
+    const std::scoped_lock lock(mutex_);
+    parts_ = parts;
+  }
   // What was committed, in order: "do column", "undo column".
   [[nodiscard]] std::vector<std::string> done() const {
     const std::scoped_lock lock(mutex_);
@@ -180,8 +185,11 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
           if (faults > 0) skipped_.push_back({"public.users", "id = 7", "22012", "division by zero"});
           pass_done_ = left() == 0;
           ledger_[key(work.id)] = core::Applied::partial;
-          return ports::BackfillBatch{
-              .rows = moved, .rows_changed = moved - faults, .part_done = pass_done_, .rows_skipped = faults};
+          return ports::BackfillBatch{.rows = moved,
+                                      .rows_changed = moved - faults,
+                                      .share = static_cast<double>(moved) / static_cast<double>(rows_),
+                                      .part_done = pass_done_,
+                                      .rows_skipped = faults};
         });
   }
   Answer<ports::WorkDone> run(const ports::StatementWork& work, std::stop_token stop) {
@@ -198,7 +206,10 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
   [[nodiscard]] std::int64_t left() const { return rows_ * state_.pass - state_.rows; }
   [[nodiscard]] ports::BackfillState shown_state() const {
     auto state = state_;
-    if (!pass_done_) state.open_parts = {1};
+    state.rows_before = rows_ * (state.pass - 1);
+    state.share = static_cast<double>(state.rows - state.rows_before) / static_cast<double>(rows_);
+    state.walk.workers = parts_;
+    for (int part = 1; part <= parts_ && !pass_done_; ++part) state.open_parts.push_back(part);
     return state;
   }
 
@@ -211,6 +222,7 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
   core::Pressure pressure_;
   bool pass_done_ = false;
   std::int64_t rows_ = 2500;
+  int parts_ = 1;
   std::deque<std::int64_t> remaining_;
   std::vector<core::RowFault> skipped_;
   ports::RecheckResult recheck_;

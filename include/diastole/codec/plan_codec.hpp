@@ -48,6 +48,9 @@ struct PlanDefaults {
 [[nodiscard]] nlohmann::json reason_to_json(const core::Reason& reason);
 [[nodiscard]] nlohmann::json recheck_to_json(const core::Recheck& recheck);
 [[nodiscard]] nlohmann::json walk_to_json(const core::Walk& walk);
+[[nodiscard]] nlohmann::json pace_to_json(const core::Pace& pace);
+// A change of it, as an RFC 7396 merge patch: what is not named stays, null lifts. invalid_argument with the path.
+[[nodiscard]] Result<core::Pace> patched_pace(const core::Pace& pace, const nlohmann::json& patch);
 [[nodiscard]] nlohmann::json statement_to_json(const core::Statement& statement);
 [[nodiscard]] nlohmann::json finding_to_json(const core::Finding& finding);
 [[nodiscard]] nlohmann::json gate_to_json(const core::GateVerdict& verdict, Now now);

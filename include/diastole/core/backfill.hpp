@@ -1,14 +1,16 @@
 // Pacing of a backfill, as pure functions of measurements.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "diastole/base/time.hpp"
-#include "diastole/core/event.hpp"
+#include "diastole/core/progress.hpp"
 
 namespace diastole::core {
 
@@ -42,12 +44,50 @@ struct RowFault {
 // How long a backfill of so many rows may take, as an order of magnitude: 20 µs for each row of a worker.
 [[nodiscard]] Milliseconds estimated_time(std::int64_t rows, int workers);
 
-// Rate over a sliding measurement and the time to the end at that rate; no ETA where rate or total is unknown.
+// The manual pace: how many rows a batch may have under it, and how far what is done is ahead of its rate.
+[[nodiscard]] int paced_batch_rows(int rows, const Pace& pace);
+struct PaceDebt {
+  MonoTime at;
+  double rows = 0;  // done before their time
+};
+[[nodiscard]] PaceDebt owing(PaceDebt debt, MonoTime now, std::int64_t rows, const Pace& pace);
+// How long to wait from `now` on until nothing is owed any more; 0 where the pace has no rate.
+[[nodiscard]] Milliseconds pause_for(PaceDebt debt, MonoTime now, const Pace& pace);
+
+// The rows of a pass, from those found on the share of its way that is behind (0 to 1). What was estimated before
+// counts as much as the first tenth of the way, so that it is corrected soon, but not by the first window.
+[[nodiscard]] std::int64_t estimated_total(std::int64_t estimated_before, std::int64_t rows, double share);
+
 struct RateSample {
   MonoTime at;
   std::int64_t rows = 0;
+  double way = 0;  // passes that are over, and the share of this one that is behind
 };
-[[nodiscard]] double rows_per_second(RateSample from, RateSample to);
-[[nodiscard]] std::optional<Milliseconds> time_left(std::int64_t rows, std::int64_t rows_total, double rows_per_second);
+struct Eta {
+  Milliseconds likely{};
+  std::optional<Milliseconds> low;   // empty until there is enough to tell
+  std::optional<Milliseconds> high;  // likewise; and where at the slowest there is no end in sight
+};
+
+// The rate over the last half minute, and the time to the end at that rate. How unsteady it was from second to second
+// says how sure that is: low and high are two standard errors of the mean away. Samples are in order of time.
+class RateMeter {
+ public:
+  void sample(RateSample sample);
+  [[nodiscard]] double rows_per_second() const;
+  // For what is left of the way; none where nothing moves, or the end is beyond reckoning.
+  [[nodiscard]] std::optional<Eta> eta(double left) const;
+
+ private:
+  // Weighted by time; in shares of a way a second.
+  struct Spread {
+    double mean = 0;
+    double error = 0;  // standard, of the mean
+    std::size_t intervals = 0;
+  };
+  [[nodiscard]] Spread spread() const;
+
+  std::deque<RateSample> samples_;
+};
 
 }  // namespace diastole::core

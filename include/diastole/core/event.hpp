@@ -11,8 +11,9 @@
 #include "diastole/base/ids.hpp"
 #include "diastole/base/time.hpp"
 #include "diastole/core/plan.hpp"
+#include "diastole/core/progress.hpp"
 #include "diastole/core/reason.hpp"
-#include "diastole/core/throttle.hpp"
+#include "diastole/core/walk.hpp"
 
 namespace diastole::core {
 
@@ -45,18 +46,6 @@ struct Failure {
   friend bool operator==(const Failure&, const Failure&) = default;
 };
 
-struct Progress {
-  std::int64_t rows = 0;  // visited, all passes together
-  std::int64_t rows_changed = 0;
-  std::int64_t rows_total = 0;  // estimate; 0 unknown
-  int pass = 1;
-  double rows_per_second = 0;
-  std::optional<Milliseconds> eta;
-  std::int64_t rows_skipped = 0;  // in this pass, for their own fault
-  Throttle throttle;
-  friend bool operator==(const Progress&, const Progress&) = default;
-};
-
 struct PlanSubmitted {
   Plan plan;
   std::string by;
@@ -82,6 +71,13 @@ struct StepStarted {
   StepId step;
   int attempt = 1;
   friend bool operator==(const StepStarted&, const StepStarted&) = default;
+};
+// The way that a backfill has chosen, when it begins.
+struct BackfillBegun {
+  StepId step;
+  Walk walk;
+  std::int64_t rows_total = 0;  // estimate
+  friend bool operator==(const BackfillBegun&, const BackfillBegun&) = default;
 };
 struct StepProgressed {
   StepId step;
@@ -124,6 +120,13 @@ struct PlanResumed {
   std::string by;
   friend bool operator==(const PlanResumed&, const PlanResumed&) = default;
 };
+// In place of what was asked before; an empty pace lifts it.
+struct BackfillPaced {
+  StepId step;
+  Pace pace;
+  std::string by;
+  friend bool operator==(const BackfillPaced&, const BackfillPaced&) = default;
+};
 struct RetryRequested {
   std::string by;
   friend bool operator==(const RetryRequested&, const RetryRequested&) = default;
@@ -162,10 +165,10 @@ struct PlanWaits {
   friend bool operator==(const PlanWaits&, const PlanWaits&) = default;
 };
 
-using Event =
-    std::variant<PlanSubmitted, PhaseApproved, PhaseStarted, PhaseFinished, StepStarted, StepProgressed, LockWaited,
-                 StepFinished, StepFailed, StepInterrupted, PlanPaused, PlanResumed, RetryRequested, AbortRequested,
-                 UndoStarted, UndoFinished, UndoFailed, UndoInterrupted, PlanAborted, PlanWaits>;
+using Event = std::variant<PlanSubmitted, PhaseApproved, PhaseStarted, PhaseFinished, StepStarted, StepProgressed,
+                           LockWaited, StepFinished, StepFailed, StepInterrupted, PlanPaused, PlanResumed,
+                           RetryRequested, AbortRequested, UndoStarted, UndoFinished, UndoFailed, UndoInterrupted,
+                           PlanAborted, PlanWaits, BackfillBegun, BackfillPaced>;
 
 // The name on the wire: plan_submitted, phase_approved, …
 [[nodiscard]] std::string_view kind(const Event& event);

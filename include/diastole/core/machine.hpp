@@ -52,6 +52,9 @@ struct StepState {
   Applied applied = Applied::none;  // while running: what was applied before this attempt
   int attempts = 0;
   Progress progress;
+  std::optional<Walk> walk;  // of a backfill that has begun
+  Pace pace;
+  std::string paced_by;  // empty: nobody has
   Milliseconds duration{};
   std::string note;
   std::optional<Failure> failure;
@@ -156,9 +159,15 @@ struct Abort {
   std::string by;
   std::string reason;
 };
-using Command = std::variant<Approve, Pause, Resume, Retry, Abort>;
+struct SetPace {
+  StepId step;
+  Pace pace;
+  std::string by;
+};
+using Command = std::variant<Approve, Pause, Resume, Retry, Abort, SetPace>;
 
-// The events the command leads to (none for a repeated approval), or conflict saying why it makes no sense now.
+// The events the command leads to (none for a repeated approval, or a pace that it has), or conflict saying why it
+// makes no sense now.
 [[nodiscard]] Result<std::vector<Event>> command(const PlanState& state, const Command& command);
 
 }  // namespace diastole::core

@@ -31,8 +31,9 @@ enum class ReasonKind {
   target_unavailable,
   target_read_only,
   verification_failed,  // of a backfill, asked once more before contract
-  // between an attempt and the next
-  retrying,
+  // before a step
+  manual,    // an operator has paused this backfill
+  retrying,  // between an attempt and the next
 };
 [[nodiscard]] std::string_view to_string(ReasonKind kind);
 [[nodiscard]] std::optional<ReasonKind> reason_kind_from(std::string_view text);

@@ -28,6 +28,8 @@ enum class WalkBy {
 [[nodiscard]] std::string_view to_string(WalkBy by);
 [[nodiscard]] std::optional<WalkBy> walk_by_from(std::string_view text);
 
+inline constexpr int kMostWorkers = 16;
+
 struct Walk {
   WalkBy by = WalkBy::key;
   std::vector<std::string> key;  // its columns, in the index's order; empty by blocks

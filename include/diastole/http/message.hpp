@@ -13,7 +13,7 @@
 namespace diastole::http {
 
 struct Request {
-  std::string method;                          // GET, POST, DELETE
+  std::string method;                          // GET, POST, PATCH, DELETE
   std::vector<std::string> path;               // segments, percent-decoded: /v1/plans/x is {"v1", "plans", "x"}
   std::map<std::string, std::string> query;    // percent-decoded; a repeated key is refused before this
   std::map<std::string, std::string> headers;  // names in lower case

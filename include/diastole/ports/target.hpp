@@ -72,7 +72,9 @@ struct BackfillState {
   int pass = 1;
   std::int64_t rows = 0;  // visited, over all passes; by blocks an estimate
   std::int64_t rows_changed = 0;
+  std::int64_t rows_before = 0;   // of them, those of the passes before this one
   std::int64_t rows_total = 0;    // estimate of the table's rows
+  double share = 0;               // of this pass's way that is behind, 0 to 1; by key an estimate
   std::vector<int> open_parts;    // of this pass; none: it has reached the end
   std::int64_t rows_skipped = 0;  // in this pass
 };
@@ -81,6 +83,7 @@ struct BackfillState {
 struct BackfillBatch {
   std::int64_t rows = 0;
   std::int64_t rows_changed = 0;
+  double share = 0;
   bool part_done = false;
   std::int64_t rows_skipped = 0;
 };

@@ -156,5 +156,75 @@ TEST(ShowPreviewsTest, ADryRunIsShownStepByStep) {
   EXPECT_EQ(show_previews(json::parse(R"({"previews": []})")), "the plan has no backfill\n");
 }
 
+// A plan with one backfill, of which the daemon says `more`.
+std::string shown(const std::string& more) {
+  return show_plan(json::parse(
+      R"({"id": "main.p", "state": "backfilling", "stage": "backfilling", "hash": "h", "submitted_by": "ann",
+          "submitted_at": "now", "approvals": {"backfill": {"needed": 0, "given": []}},
+          "steps": [{"id": "copy", "phase": "backfill", "lock": "NONE", "backfill": {"table": "users"}, )" +
+      more + "}]}"));
+}
+
+TEST(ShowPlanTest, ABackfillIsItsWalkItsProgressAndItsPace) {
+  const std::string head =
+      "main.p  backfilling  (backfilling)\n  h, submitted by ann at now\nbackfill\n"
+      "  running     copy                     NONE\n";
+  EXPECT_EQ(
+      shown(R"("status": "running",
+    "walk": {"by": "key", "key": ["a", "b"], "strides": 8, "workers": 1, "because": ["a key", "room"]},
+    "progress": {"rows": 250, "rows_changed": 240, "rows_total": 1000, "share": 0.259, "pass": 2,
+                 "rows_per_second": 12.4, "eta_ms": 61000, "eta_low_ms": 50000, "eta_high_ms": 75000},
+    "pace": {"rows_per_second": 500, "batch_rows": 100, "workers": 1, "paused": true}, "paced_by": "bob")"),
+      head +
+          "              by key (a, b), 8 strides, 1 worker\n"
+          "                - a key\n"
+          "                - room\n"
+          "              250 of about 1000 rows (25 %), 240 changed, pass 2, 12 rows/s, 1m1s left (50s to 1m15s)\n"
+          "              pace set by bob: paused; at most 500 rows/s, batches of 100 rows, 1 worker\n");
+  EXPECT_EQ(shown(R"("status": "running", "progress": {"rows": 250, "rows_changed": 0, "rows_total": 1000})"),
+            head + "              250 of about 1000 rows (25 %), 0 changed\n")
+      << "from an older daemon";
+}
+
+TEST(ShowPlanTest, OnlyWhatRunsHasARate) {
+  EXPECT_EQ(shown(R"("status": "pending", "progress": {"rows": 250, "rows_changed": 250, "rows_total": 1000,
+    "share": 0.25, "pass": 1, "rows_per_second": 80000, "eta_ms": 9000})"),
+            "main.p  backfilling  (backfilling)\n  h, submitted by ann at now\nbackfill\n"
+            "  pending     copy                     NONE\n"
+            "              250 of about 1000 rows (25 %), 250 changed\n");
+}
+
+std::string said(const std::string& event) {
+  return show_event(json::parse(R"({"at": "2026-11-25T04:00:01Z", "step": "copy", )" + event + "}"));
+}
+
+TEST(ShowEventTest, ABackfillSaysItsWayAndHowSureItIsOfItsEnd) {
+  EXPECT_EQ(said(R"("kind": "backfill_begun", "rows_total": 1000,
+    "walk": {"by": "blocks", "strides": 1, "workers": 2, "because": ["the quickest"]})"),
+            "04:00:01    copy: about 1000 rows, by blocks, 1 stride, 2 workers\n    - the quickest");
+  const std::string progress = R"("kind": "step_progressed", "progress": {"rows": 1, "rows_changed": 1,
+    "rows_total": 1000, "share": 0.001, "pass": 1, "rows_per_second": 1, "eta_ms": 9000)";
+  EXPECT_EQ(said(progress + "}"), "04:00:01    copy: 1 of about 1000 rows (0 %), 1 changed, 1 rows/s, 9.0s left");
+  EXPECT_EQ(said(progress + R"(, "eta_low_ms": 8000})"),
+            "04:00:01    copy: 1 of about 1000 rows (0 %), 1 changed, 1 rows/s, 9.0s left (at least 8.0s)");
+  EXPECT_EQ(said(progress + R"(, "eta_low_ms": 9001, "eta_high_ms": 9002})"),
+            "04:00:01    copy: 1 of about 1000 rows (0 %), 1 changed, 1 rows/s, 9.0s left");
+}
+
+TEST(ShowEventTest, APaceSaysWhoSetIt) {
+  EXPECT_EQ(said(R"("kind": "backfill_paced", "by": "ann", "pace": {"workers": 2})"),
+            "04:00:01    copy: pace set by ann: at most 2 workers");
+  EXPECT_EQ(said(R"("kind": "backfill_paced", "by": "ann", "pace": {"paused": true})"),
+            "04:00:01    copy: pace set by ann: paused");
+  EXPECT_EQ(said(R"("kind": "backfill_paced", "by": "ann", "pace": {})"),
+            "04:00:01    copy: pace set by ann: no bounds");
+}
+
+TEST(ShowPaceTest, IsALineForEachBackfill) {
+  EXPECT_EQ(show_pace(json::parse(R"({"steps": [{"id": "column"}, {"id": "a", "backfill": {}},
+    {"id": "b", "backfill": {}, "pace": {"batch_rows": 100}}]})")),
+            "a: no bounds\nb: at most batches of 100 rows\n");
+}
+
 }  // namespace
 }  // namespace diastole::cli

@@ -54,6 +54,10 @@ Progress full_progress() {
           .pass = 2,
           .rows_per_second = 12'345.5,
           .eta = Milliseconds{99'000},
+          .share = 0.25,
+          .eta_low = Milliseconds{90'000},
+          .eta_high = Milliseconds{110'000},
+          .rows_skipped = 3,
           .throttle = {.share = 0.25,
                        .ceiling = 0.5,
                        .reason = core::Signal{.kind = core::SignalKind::replica_lag,
@@ -61,6 +65,14 @@ Progress full_progress() {
                                               .detail = "standby1 replays 8s behind (limit 10s)",
                                               .least = 0.125},
                        .notes = {"WAL archiving: permission denied"}}};
+}
+
+Walk full_walk() {
+  return {.by = WalkBy::key, .key = {"a", "b"}, .strides = 8, .workers = 3, .because = {"one", "two"}};
+}
+
+Pace full_pace() {
+  return {.rows_per_second = 500, .batch_rows = 100, .workers = 2, .paused = true};
 }
 
 Plan full_plan() {
@@ -147,6 +159,10 @@ std::vector<Event> every_event() {
       UndoFailed{id, {}},
       UndoInterrupted{id, "stop"},
       PlanAborted{},
+      BackfillBegun{id, full_walk(), 1'000},
+      BackfillBegun{id, {}, 0},
+      BackfillPaced{id, full_pace(), "bob"},
+      BackfillPaced{id, {}, ""},
       PlanWaits{{full_reason(), Reason{}}},
       PlanWaits{},
   };
@@ -192,6 +208,9 @@ PlanState full_state() {
                     .applied = Applied::full,
                     .attempts = 2,
                     .progress = full_progress(),
+                    .walk = full_walk(),
+                    .pace = full_pace(),
+                    .paced_by = "bob",
                     .duration = Milliseconds{12},
                     .note = "a note",
                     .failure = full_failure(),
@@ -223,6 +242,52 @@ TEST(RoundTripTest, States) {
       EXPECT_EQ(*state_from_json(state_to_json(state)), state);
     }
   }
+}
+
+// What an earlier version has stored of a backfill under way.
+TEST(RoundTripTest, AStateFromBeforeThePaceIsRead) {
+  auto stored = state_to_json(full_state());
+  auto& step = stored["steps"][0];
+  for (const auto* key : {"walk", "pace", "paced_by"}) step.erase(key);
+  for (const auto* key : {"share", "eta_low_ms", "eta_high_ms"}) step["progress"].erase(key);
+  auto expected = full_state();
+  expected.steps[0].walk.reset();
+  expected.steps[0].pace = {};
+  expected.steps[0].paced_by.clear();
+  expected.steps[0].progress.share = 0;
+  expected.steps[0].progress.eta_low.reset();
+  expected.steps[0].progress.eta_high.reset();
+  const auto read = state_from_json(stored);
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  EXPECT_EQ(*read, expected);
+}
+
+TEST(PacePatchTest, ChangesWhatItNamesAndLiftsWhatIsNull) {
+  EXPECT_EQ(patched_pace(full_pace(), json::object()), full_pace());
+  EXPECT_EQ(patched_pace(full_pace(), json::parse(R"({"batch_rows": 7, "workers": null, "paused": false})")),
+            (Pace{.rows_per_second = 500, .batch_rows = 7, .workers = {}, .paused = false}));
+  EXPECT_EQ(patched_pace({}, json::parse(R"({"rows_per_second": 1000000, "paused": true})")),
+            (Pace{.rows_per_second = 1'000'000, .batch_rows = {}, .workers = {}, .paused = true}));
+  EXPECT_EQ(
+      patched_pace(full_pace(),
+                   json::parse(R"({"rows_per_second": null, "batch_rows": null, "workers": null, "paused": null})")),
+      Pace{});
+}
+
+TEST(PacePatchTest, SaysWhereAndWhy) {
+  const auto path = [](const char* patch) {
+    const auto pace = patched_pace({}, json::parse(patch));
+    return pace ? std::string("accepted") : pace.error().path;
+  };
+  EXPECT_EQ(path(R"({"rows_per_second": 0})"), "/rows_per_second");
+  EXPECT_EQ(path(R"({"rows_per_second": 1000001})"), "/rows_per_second");
+  EXPECT_EQ(path(R"({"rows_per_second": 1.5})"), "/rows_per_second");
+  EXPECT_EQ(path(R"({"batch_rows": "many"})"), "/batch_rows");
+  EXPECT_EQ(path(R"({"workers": 17})"), "/workers");
+  EXPECT_EQ(path(R"({"paused": 1})"), "/paused");
+  EXPECT_EQ(path(R"({"pause": true})"), "/pause");
+  EXPECT_EQ(path("[]"), "");
+  EXPECT_EQ(patched_pace({}, json::array()).error().code, ErrorCode::invalid_argument);
 }
 
 TEST(RoundTripTest, AStoredValueThatMakesNoSenseIsAnErrorNotAnException) {

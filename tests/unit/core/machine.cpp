@@ -268,6 +268,99 @@ TEST(DecideTest, NothingAfterTheEnd) {
   EXPECT_TRUE(std::holds_alternative<std::monostate>(decision.action));
 }
 
+// A plan whose backfill `copy` comes next.
+PlanState backfilling() {
+  auto plan = sample_plan();
+  plan.steps.erase(plan.steps.begin(), plan.steps.begin() + 2);
+  auto state = after(after(submitted(plan), PhaseStarted{Phase::expand}), PhaseFinished{Phase::expand});
+  return after(state, PhaseStarted{Phase::backfill});
+}
+
+Pace paused() {
+  Pace pace;
+  pace.paused = true;
+  return pace;
+}
+
+Observation needs_hold() {
+  auto seen = clean(Phase::backfill);
+  seen.needs[StepId("copy")].state = GateState::open;
+  return seen;
+}
+
+TEST(PaceTest, IsKeptWithWhoSetItWhateverBecomesOfTheStep) {
+  const StepId id("copy");
+  Pace pace;
+  pace.rows_per_second = 500;
+  auto state = after(submitted(), BackfillPaced{id, pace, "ann"});
+  EXPECT_EQ(state.step(id).pace, pace);
+  EXPECT_EQ(state.step(id).paced_by, "ann");
+  state = after(backfilling(), StepStarted{id, 1});
+  state = after(state, BackfillPaced{id, pace, "bob"});
+  EXPECT_EQ(state.step(id).status, StepStatus::running);
+  state = after(state, StepInterrupted{id, Applied::partial, "stop"});
+  state = after(state, StepStarted{id, 2});
+  EXPECT_EQ(state.step(id).pace, pace);
+  EXPECT_EQ(state.step(id).paced_by, "bob");
+  EXPECT_EQ(after(state, BackfillPaced{id, {}, "bob"}).step(id).pace, Pace{});
+}
+
+TEST(PaceTest, IsOnlyForABackfillThatIsNotOver) {
+  const StepId id("copy");
+  const auto refused = [](const PlanState& state, const StepId& step) {
+    EXPECT_FALSE(evolve(state, BackfillPaced{step, paused(), "ann"}, at(1)).has_value());
+    const auto events = command(state, SetPace{step, paused(), "ann"});
+    return events ? std::string("accepted") : events.error().message;
+  };
+  EXPECT_EQ(refused(submitted(), StepId("column")),
+            "cannot set the pace of plan main.rename, which is accepted: step column is no backfill");
+  EXPECT_EQ(refused(submitted(), StepId("nothing")),
+            "cannot set the pace of plan main.rename, which is accepted: it has no step nothing");
+  const auto done = after(after(backfilling(), StepStarted{id, 1}), StepFinished{id, 1, {}, ""});
+  EXPECT_EQ(refused(done, id), "cannot set the pace of plan main.rename, which is backfilling: step copy is done");
+  const auto aborting = after(submitted(), AbortRequested{"bob", ""});
+  EXPECT_EQ(refused(aborting, id), "cannot set the pace of plan main.rename, which is aborting: it is being aborted");
+  EXPECT_EQ(refused(after(aborting, PlanAborted{}), id),
+            "cannot set the pace of plan main.rename, which is aborted: it is over");
+}
+
+TEST(PaceTest, TheSameAgainIsNoEvent) {
+  const StepId id("copy");
+  const auto state = submitted();
+  EXPECT_EQ(*command(state, SetPace{id, paused(), "ann"}), (std::vector<Event>{BackfillPaced{id, paused(), "ann"}}));
+  EXPECT_EQ(*command(after(state, BackfillPaced{id, paused(), "ann"}), SetPace{id, paused(), "bob"}),
+            std::vector<Event>{});
+}
+
+TEST(PaceTest, APausedBackfillDoesNotBeginAndSaysWhy) {
+  const StepId id("copy");
+  auto state = after(backfilling(), BackfillPaced{id, paused(), "ann"});
+  auto decision = decide(state, needs_hold(), kNow);
+  EXPECT_FALSE(has<StepStarted>(decision));
+  ASSERT_EQ(decision.waiting.size(), 1U);
+  EXPECT_EQ(decision.waiting[0].kind, ReasonKind::manual);
+  EXPECT_EQ(decision.waiting[0].object, "copy");
+  EXPECT_EQ(decision.waiting[0].message, "ann has paused backfill copy");
+  EXPECT_EQ(decision.waiting[0].clears, "diastole pace main.rename --step copy --resume");
+
+  auto closed = needs_hold();
+  closed.needs[id] = {};
+  closed.needs[id].reasons = {because(ReasonKind::instance_old)};
+  EXPECT_EQ(decide(state, closed, kNow).waiting.size(), 2U) << "all that is in the way";
+
+  decision = decide(after(state, BackfillPaced{id, {}, "ann"}), needs_hold(), kNow);
+  EXPECT_TRUE(has<StepStarted>(decision));
+}
+
+TEST(BackfillBegunTest, TheWalkIsKept) {
+  const StepId id("copy");
+  Walk walk{.by = WalkBy::blocks, .key = {}, .strides = 8, .workers = 2, .because = {"it is quick"}};
+  auto state = after(after(backfilling(), StepStarted{id, 1}), BackfillBegun{id, walk, 70});
+  EXPECT_EQ(state.step(id).walk, walk);
+  EXPECT_EQ(state.step(id).progress.rows_total, 70);
+  EXPECT_FALSE(evolve(backfilling(), BackfillBegun{id, walk, 70}, at(1)).has_value()) << "it does not run";
+}
+
 TEST(NamesTest, EveryEnumeratorReadsBack) {
   for (const auto stage : kStages) EXPECT_EQ(stage_from(to_string(stage)), stage);
   for (const auto phase : kPhases) EXPECT_EQ(phase_from(to_string(phase)), phase);

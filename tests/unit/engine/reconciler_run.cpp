@@ -185,6 +185,8 @@ TEST_F(ReconcilerTest, BackfillPassesAgainUntilNothingRemains) {
   target_.set_table(100, {5, 0});
   reach_backfilled();
   EXPECT_EQ(state().step(copy_).progress.pass, 2);
+  EXPECT_EQ(state().step(copy_).progress.rows, 200);
+  EXPECT_EQ(state().step(copy_).progress.rows_total, 200) << "of both passes";
   EXPECT_EQ(target_.calls("again copy"), 1);
 }
 
@@ -218,8 +220,10 @@ TEST_F(ReconcilerTest, BackfillTellsItsProgressOnceASecond) {
   EXPECT_EQ(progress.rows_total, 1'000'000);
   EXPECT_DOUBLE_EQ(progress.rows_per_second, 500);
   EXPECT_EQ(progress.eta, Milliseconds{1'998'000});
+  EXPECT_DOUBLE_EQ(progress.share, 0.001);
   await(Stage::backfilled);
   EXPECT_THAT(events<core::StepProgressed>(), SizeIs(2)) << "and the last, at the end";
+  EXPECT_EQ(state().step(copy_).progress.share, 1);
 }
 
 ports::TargetError division_by_zero() {
@@ -278,7 +282,7 @@ TEST_F(ReconcilerTest, RowsLeftOverBlockContractUntilTheyAreMended) {
   EXPECT_EQ(target_.calls("recheck copy"), 1) << "it may read the whole table";
   pass(core::kVerificationValid);
   await(Stage::completed);
-  EXPECT_EQ(target_.calls("recheck copy"), 2);
+  EXPECT_GE(target_.calls("recheck copy"), 2);
 }
 
 TEST_F(ReconcilerTest, AVerificationThatCannotBeAskedBlocksContract) {

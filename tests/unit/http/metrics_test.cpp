@@ -1,0 +1,85 @@
+// The text that a monitoring system reads.
+#include "metrics.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/sample_plan.hpp"
+
+namespace diastole::http {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+core::PlanState backfilling() {
+  core::PlanState state;
+  state.plan = test::sample_plan();
+  state.stage = core::Stage::backfilling;
+  state.steps.resize(state.plan.steps.size());
+  auto& copy = state.steps[test::kCopy];
+  copy.status = core::StepStatus::running;
+  copy.walk = core::Walk{};
+  copy.progress = {.rows = 2'500'000,
+                   .rows_changed = 2'000'000,
+                   .rows_total = 10'000'000,
+                   .pass = 1,
+                   .rows_per_second = 1'250.5,
+                   .eta = Milliseconds{6'500},
+                   .share = 0.25};
+  return state;
+}
+
+std::string metrics(const core::PlanState& state) {
+  return metrics_text({std::make_shared<const core::PlanState>(state)});
+}
+
+TEST(MetricsTest, ABackfillIsMeasuredByPlanAndStep) {
+  const auto text = metrics(backfilling());
+  EXPECT_THAT(text, StartsWith("# HELP diastole_plans Unfinished plans.\n# TYPE diastole_plans gauge\n"));
+  EXPECT_THAT(text, EndsWith("\n"));
+  for (const auto* line : {R"(diastole_plans{stage="backfilling",condition="active"} 1)",
+                           R"(diastole_plans{stage="backfilling",condition="failed"} 0)",
+                           R"(diastole_backfill_rows{plan="main.rename",step="copy"} 2500000)",
+                           R"(diastole_backfill_rows_changed{plan="main.rename",step="copy"} 2000000)",
+                           R"(diastole_backfill_rows_estimate{plan="main.rename",step="copy"} 10000000)",
+                           R"(diastole_backfill_share{plan="main.rename",step="copy"} 0.25)",
+                           R"(diastole_backfill_rows_per_second{plan="main.rename",step="copy"} 1250.5)",
+                           R"(diastole_backfill_left_seconds{plan="main.rename",step="copy"} 6.5)",
+                           R"(diastole_backfill_paused{plan="main.rename",step="copy"} 0)",
+                           "# TYPE diastole_backfill_left_seconds gauge"}) {
+    EXPECT_THAT(text, HasSubstr("\n" + std::string(line) + "\n"));
+  }
+}
+
+TEST(MetricsTest, WhatDoesNotRunHasNoRateAndNoEnd) {
+  auto state = backfilling();
+  auto& copy = state.steps[test::kCopy];
+  copy.status = core::StepStatus::pending;
+  copy.pace.paused = true;
+  auto text = metrics(state);
+  EXPECT_THAT(text, HasSubstr("\ndiastole_backfill_rows_per_second{plan=\"main.rename\",step=\"copy\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("\ndiastole_backfill_paused{plan=\"main.rename\",step=\"copy\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("\ndiastole_backfill_rows{plan=\"main.rename\",step=\"copy\"} 2500000\n"));
+  EXPECT_THAT(text, Not(HasSubstr("diastole_backfill_left_seconds{")));
+  copy.pace.paused = false;
+  state.condition = core::Condition::paused;
+  text = metrics(state);
+  EXPECT_THAT(text, HasSubstr("\ndiastole_backfill_paused{plan=\"main.rename\",step=\"copy\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("\ndiastole_plans{stage=\"backfilling\",condition=\"paused\"} 1\n"));
+}
+
+TEST(MetricsTest, OnlyBackfillsUnderWayAreThere) {
+  auto state = backfilling();
+  state.steps[test::kCopy].status = core::StepStatus::done;
+  EXPECT_THAT(metrics(state), Not(HasSubstr("main.rename")));
+  state = backfilling();
+  state.steps[test::kCopy].walk.reset();
+  EXPECT_THAT(metrics(state), Not(HasSubstr("main.rename")));
+  EXPECT_THAT(metrics_text({}), HasSubstr("\ndiastole_plans{stage=\"accepted\",condition=\"active\"} 0\n"));
+}
+
+}  // namespace
+}  // namespace diastole::http
