@@ -163,6 +163,7 @@ Course course_of(pqxx::transaction_base& work, const core::Backfill& backfill, c
 
 std::vector<std::string> Course::names() const {
   std::vector<std::string> names;
+  names.reserve(key.size());
   for (const auto& column : key) names.push_back(column.name);
   return names;
 }
@@ -331,7 +332,8 @@ CourseSql::Reach CourseSql::batch_to(const Part& part, int rows) {
     return {.to = window_to, .rows = rows_before(part.cursor.stride + 1) - rows_before(part.cursor.stride)};
   }
   auto found = next_keys(part.relation, range(part.from(), window_to) + stride_filter(part), rows);
-  return {.to = found.rows < rows ? window_to : std::move(found.last), .rows = found.rows};
+  if (found.rows < rows) found.last = window_to;
+  return {.to = std::move(found.last), .rows = found.rows};
 }
 
 std::string CourseSql::update(const Part& part, const std::string& of) const {

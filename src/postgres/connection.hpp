@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <pqxx/pqxx>
+#include <set>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -46,6 +47,11 @@ class Connection {
     }
   }
 
+  // Names a statement that execute() runs; the server parses it once a session. `name` always means the same `sql`.
+  void prepare(const std::string& name, const std::string& sql) {
+    if (prepared_.insert(name).second) raw_.prepare(name, sql);
+  }
+
   // Commits. outcome_unknown when the connection is lost meanwhile, or when no answer came in time (a synchronous
   // standby is away: no server-side timeout ends that wait); the connection is dropped then.
   [[nodiscard]] Result<void> commit(pqxx::dbtransaction& transaction, Milliseconds patience = Milliseconds{30'000});
@@ -67,6 +73,7 @@ class Connection {
   pqxx::connection raw_;
   std::string database_;
   bool spoiled_ = false;
+  std::set<std::string> prepared_;
 };
 
 // SQLSTATE of a pqxx exception; empty where there is none.
@@ -79,6 +86,16 @@ pqxx::result query(pqxx::transaction_base& transaction, const std::string& sql, 
   return transaction.exec_params(sql, args...);
 #else
   return transaction.exec(sql, pqxx::params{args...});
+#endif
+}
+
+// One that was prepared, likewise.
+template <typename... Args>
+pqxx::result execute(pqxx::transaction_base& transaction, const std::string& name, const Args&... args) {
+#if PQXX_VERSION_MAJOR < 7
+  return transaction.exec_prepared(name, args...);
+#else
+  return transaction.exec(pqxx::prepped{name}, pqxx::params{args...});
 #endif
 }
 

@@ -47,10 +47,9 @@ void set_up(pqxx::work& work, const UnitSpec& spec) {
                   spec.lossy ? "; SET LOCAL synchronous_commit = off" : ""));
 }
 
-bool holds_fence(pqxx::work& work, Epoch epoch, const std::string& owner) {
-  return !query(work, "SELECT 1 FROM diastole.fence WHERE epoch = $1 AND owner = $2::uuid FOR SHARE", epoch.value,
-                owner)
-              .empty();
+bool holds_fence(Connection& connection, pqxx::work& work, Epoch epoch, const std::string& owner) {
+  connection.prepare("fence", "SELECT 1 FROM diastole.fence WHERE epoch = $1 AND owner = $2::uuid FOR SHARE");
+  return !execute(work, "fence", epoch.value, owner).empty();
 }
 
 }  // namespace
@@ -133,7 +132,7 @@ TargetResult<void> PgTarget::transact_on(Connection& connection, const UnitSpec&
     pqxx::work work(connection.raw());
     Unit unit{.connection = connection, .work = work, .at = at};
     set_up(work, spec);
-    if (!holds_fence(work, spec.id.epoch, owner_)) {
+    if (!holds_fence(connection, work, spec.id.epoch, owner_)) {
       return target_fail(ErrorCode::fenced, fmt::format("epoch {} no longer rules {}", spec.id.epoch.value, name_));
     }
     if (auto done = body(unit); !done) return done;

@@ -160,6 +160,7 @@ TargetResult<void> begin(Unit& unit, const BackfillWork& work) {
     if (auto found = sql.refuse_scans(parts.front()); !found) return found;
   }
   std::vector<std::string> types;
+  types.reserve(course.key.size());
   for (const auto& column : course.key) types.push_back(column.type);
   query(unit.work,
         fmt::format("INSERT INTO diastole.backfill (plan, step, checksum, rows_total, epoch, walk_by, key_names, "
@@ -178,13 +179,14 @@ struct LockedPart {
   double weight = 0;
 };
 
-TargetResult<LockedPart> locked_part(pqxx::work& work, const BackfillWork& backfill, int number) {
-  const auto found = query(work,
-                           fmt::format("SELECT {}, {}, b.rows_total "
-                                       "FROM diastole.backfill_part p JOIN diastole.backfill b USING (plan, step) "
-                                       "WHERE p.plan = $1 AND p.step = $2 AND p.part = $4 FOR UPDATE OF p",
-                                       kCourse, kPart),
-                           backfill.id.plan.str(), backfill.id.step.str(), backfill.backfill.table, number);
+TargetResult<LockedPart> locked_part(Unit& unit, const BackfillWork& backfill, int number) {
+  static const auto kSql = fmt::format(
+      "SELECT {}, {}, b.rows_total FROM diastole.backfill_part p JOIN diastole.backfill b USING (plan, step) "
+      "WHERE p.plan = $1 AND p.step = $2 AND p.part = $4 FOR UPDATE OF p",
+      kCourse, kPart);
+  unit.connection.prepare("part", kSql);
+  const auto found =
+      execute(unit.work, "part", backfill.id.plan.str(), backfill.id.step.str(), backfill.backfill.table, number);
   if (found.empty()) {
     return target_fail(ErrorCode::conflict, fmt::format("the target has no cursor of part {} of backfill {}", number,
                                                         backfill.id.step.str()));
@@ -204,8 +206,8 @@ void move_part(Unit& unit, const ports::WorkId& id, const Part& part, const Back
   const bool flush = cursor.done && unit.connection.server_version() >= 150000;
   work.exec(fmt::format(
       "SET CONSTRAINTS ALL IMMEDIATE; UPDATE diastole.backfill_part SET done_to = {}, window_to = {}, window_rows = "
+      "{}, stride = {}, stride_to = {}, last_window = {}, done = {}, rows = rows + {}, rows_changed = rows_changed + "
       "{}, "
-      "stride = {}, stride_to = {}, last_window = {}, done = {}, rows = rows + {}, rows_changed = rows_changed + {}, "
       "epoch = {}, updated_at = now() WHERE plan = {} AND step = {} AND part = {}{}",
       place_array(work, cursor.done_to), place_array(work, cursor.window_to), closed ? 0 : part.window_rows,
       cursor.stride, place_array(work, cursor.stride_to), cursor.last_window, cursor.done,
@@ -260,6 +262,7 @@ std::string named(const std::vector<std::string>& names, const Place& key) {
 ports::TargetError stopped_by(const BatchRows& rows, const std::vector<std::string>& names,
                               std::vector<FaultyRow> found) {
   std::vector<core::RowFault> faults;
+  faults.reserve(found.size());
   for (const auto& row : found) {
     faults.push_back({.relation = rows.part.relation,
                       .key = named(names, row.key),
@@ -318,7 +321,7 @@ using ChangeRows = TargetResult<void> (*)(const BatchRows& rows, BackfillBatch& 
 
 // One batch inside its transaction.
 TargetResult<BackfillBatch> advance(Unit& unit, const BackfillWork& work, int number, int rows, ChangeRows change) {
-  auto locked = locked_part(unit.work, work, number);
+  auto locked = locked_part(unit, work, number);
   if (!locked) return std::unexpected(locked.error());
   auto& part = locked->part;
   BackfillBatch batch;

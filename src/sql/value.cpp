@@ -148,7 +148,7 @@ class Evaluation {
   }
 
   Value null_test(Node node) {
-    const Value tested = value(node["arg"]);
+    Value tested = value(node["arg"]);
     if (tested.kind == Kind::unknown) return tested;
     return make_value(tested.is_null() == (node.text("nulltesttype") == "IS_NULL"));
   }
@@ -210,7 +210,7 @@ class Evaluation {
   }
 
   Value between(std::string_view kind, Node node) {
-    const Value tested = value(node["lexpr"]);
+    Value tested = value(node["lexpr"]);
     if (tested.is_null()) return tested;
     if (kind.ends_with("_SYM")) return make_value(Kind::unknown);
     const auto bounds = values(node["rexpr"].body()["items"]);
