@@ -232,7 +232,7 @@ class DocumentReader {
   bool read_backfill(const core::Plan& plan, Step& step, const json& entry) {
     if (!object(entry, step.path,
                 {"id", "table", "set", "sql", "where", "needs", "verify", "recheck", "on_error", "batch_rows", "walk",
-                 "strides", "workers", "hours", "hold_while", "probe", "undo", "statement_timeout"})) {
+                 "strides", "workers", "hours", "hold_while", "probe", "vacuum_every", "undo", "statement_timeout"})) {
       return false;
     }
     step.id = StepId(name(entry, step.path, "id"));
@@ -246,6 +246,8 @@ class DocumentReader {
       backfill.hours = parsed(step.path + "/hours", core::parse_hours(text(entry, step.path, "hours", true)));
     backfill.hold_while = text(entry, step.path, "hold_while", false);
     backfill.probe = text(entry, step.path, "probe", false);
+    // Each vacuum reads every index.
+    backfill.vacuum_every = integer(entry, step.path, "vacuum_every", 1'000, 1'000'000'000);
     if (backfill.verify == "zero_rows" && backfill.where.empty()) {
       error(step.path + "/verify", "zero_rows counts the rows that 'where' still selects, and there is no 'where'");
     }

@@ -111,6 +111,7 @@ json backfill_to(const core::Backfill& backfill) {
   if (backfill.hours) out["hours"] = to_string(*backfill.hours);
   put(out, "hold_while", backfill.hold_while);
   put(out, "probe", backfill.probe);
+  if (backfill.vacuum_every) out["vacuum_every"] = *backfill.vacuum_every;
   if (backfill.walk) out["walk"] = walk_to_json(*backfill.walk);
   if (backfill.on_error != core::OnError::stop) out["on_error"] = to_string(backfill.on_error);
   put(out, "sql", backfill.sql);
@@ -139,6 +140,7 @@ core::Backfill backfill_from(const json& in) {
   }
   backfill.hold_while = take<std::string>(in, "hold_while");
   backfill.probe = take<std::string>(in, "probe");
+  if (in.contains("vacuum_every")) backfill.vacuum_every = in["vacuum_every"].get<int>();
   if (in.contains("walk")) backfill.walk = walk_from(in["walk"]);
   if (in.contains("on_error"))
     backfill.on_error = required(core::on_error_from(in["on_error"].get_ref<const std::string&>()), in["on_error"]);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <memory>
 
 #include "names.hpp"
 
@@ -80,8 +81,9 @@ std::optional<int> minute_of_day(std::string_view text) {
   int hour = 0;
   int minute = 0;
   const auto read = [](std::string_view digits, int& value) {
-    const auto* const end = digits.data() + digits.size();
-    return std::from_chars(digits.data(), end, value) == std::from_chars_result{end, std::errc{}} && value >= 0;
+    const auto* const end = std::to_address(digits.end());
+    return std::from_chars(std::to_address(digits.begin()), end, value) == std::from_chars_result{end, std::errc{}} &&
+           value >= 0;
   };
   if (!read(text.substr(0, 2), hour) || !read(text.substr(3), minute) || hour > 23 || minute > 59) return std::nullopt;
   return hour * 60 + minute;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <optional>
 #include <utility>
 
 #include "diastole/core/catalog.hpp"
@@ -28,13 +29,27 @@ bool sets_any(const Backfill& backfill, const std::vector<std::string>& columns)
   return std::ranges::any_of(columns, [&](const auto& column) { return sets(backfill, column); });
 }
 
-void add_descendants(const CatalogSnapshot& catalog, const CatalogRelation& table,
-                     std::vector<const CatalogRelation*>& found) {
-  if (table.kind != RelationKind::partitioned_table && std::ranges::find(found, &table) == found.end())
-    found.push_back(&table);
+// The table and what inherits from it, at all levels.
+void add_tree(const CatalogSnapshot& catalog, const CatalogRelation& table,
+              std::vector<const CatalogRelation*>& found) {
+  if (std::ranges::find(found, &table) == found.end()) found.push_back(&table);
   for (const auto& name : table.children) {
-    if (const auto* child = catalog.relation(name); child != nullptr) add_descendants(catalog, *child, found);
+    if (const auto* child = catalog.relation(name); child != nullptr) add_tree(catalog, *child, found);
   }
+}
+
+// The partitioned table of the tree whose partition key the backfill sets, and the column.
+std::optional<std::string> moved_by(const CatalogSnapshot& catalog, const CatalogRelation& table,
+                                    const Backfill& backfill) {
+  std::vector<const CatalogRelation*> tree;
+  add_tree(catalog, table, tree);
+  for (const auto* relation : tree) {
+    for (const auto& dependent : relation->dependents) {
+      if (dependent.kind != DependentKind::partition_key || !sets_any(backfill, dependent.columns)) continue;
+      return fmt::format("{} belongs to the partition key of {}", dependent.columns.front(), relation->name.name);
+    }
+  }
+  return std::nullopt;
 }
 
 bool not_null(const CatalogRelation& table, const std::string& name) {
@@ -97,8 +112,11 @@ Strides strides_for(const std::vector<const CatalogRelation*>& relations, const 
   if (const auto* index = against_hot(relations, backfill)) {
     return {.count = 1,
             .because = fmt::format("one pass over each window: index {} holds a column that is set, so no update can "
-                                   "be HOT; an index created after the backfill would not be in its way",
-                                   index->name)};
+                                   "be HOT; an index created after the backfill would not be in its way{}",
+                                   index->name,
+                                   backfill.vacuum_every ? ""
+                                                         : ", and vacuum_every lets later windows use the room of "
+                                                           "old versions again")};
   }
   const auto widest = std::ranges::max_element(relations, {}, [](const auto* r) { return r->fillfactor; });
   if (widest == relations.end()) return {.count = 1, .because = "one pass: no relation holds rows"};
@@ -126,6 +144,14 @@ Strides strides_for(const std::vector<const CatalogRelation*>& relations, const 
                              count)};
 }
 
+void add_wishes(Walk& walk, const Backfill& backfill) {
+  walk.workers = backfill.workers;
+  if (walk.workers > 1) walk.because.push_back(fmt::format("{} workers, as the plan wishes", walk.workers));
+  if (backfill.vacuum_every)
+    walk.because.push_back(
+        fmt::format("a vacuum after each {} rows changed, as the plan wishes", *backfill.vacuum_every));
+}
+
 // Its windows are of the values of one column, over the whole table at once.
 Result<Walk> walk_of_own_sql(const CatalogRelation& table, const std::vector<const CatalogRelation*>& relations,
                              const Backfill& backfill) {
@@ -148,10 +174,9 @@ Result<Walk> walk_of_own_sql(const CatalogRelation& table, const std::vector<con
   }
   Walk walk;
   walk.key = path->columns;
-  walk.workers = backfill.workers;
   walk.because = {fmt::format("by {} {}, along which the windows of `sql` are cut",
                               path->primary ? "primary key" : "unique key", path->name)};
-  if (walk.workers > 1) walk.because.push_back(fmt::format("{} workers, as the plan wishes", walk.workers));
+  add_wishes(walk, backfill);
   return walk;
 }
 
@@ -167,7 +192,8 @@ std::optional<WalkBy> walk_by_from(std::string_view text) {
 
 std::vector<const CatalogRelation*> relations_with_rows(const CatalogSnapshot& catalog, const CatalogRelation& table) {
   std::vector<const CatalogRelation*> found;
-  add_descendants(catalog, table, found);
+  add_tree(catalog, table, found);
+  std::erase_if(found, [](const auto* relation) { return relation->kind == RelationKind::partitioned_table; });
   return found;
 }
 
@@ -179,12 +205,10 @@ Result<Walk> choose_walk(const CatalogSnapshot& catalog, const CatalogRelation& 
                               to_string(relation->kind)));
   }
   if (!backfill.sql.empty()) return walk_of_own_sql(table, relations, backfill);
-  for (const auto& dependent : table.dependents) {
-    if (dependent.kind != DependentKind::partition_key || !sets_any(backfill, dependent.columns)) continue;
-    return no_way(
-        fmt::format("{} belongs to the partition key of {}: a backfill that moves rows to other partitions "
-                    "would meet some twice; copy them in a step of statements",
-                    dependent.columns.front(), table.name.name));
+  if (const auto key = moved_by(catalog, table, backfill)) {
+    return no_way(fmt::format(
+        "{}: a backfill that moves rows to other partitions would meet some twice; copy them in a step of statements",
+        *key));
   }
   const auto* path = path_of(table, backfill);
   // Only where `where` must be false of every row at the end is a row that was changed never changed again.
@@ -192,7 +216,6 @@ Result<Walk> choose_walk(const CatalogSnapshot& catalog, const CatalogRelation& 
   const bool ranges = catalog.server_version >= kTidRangeScans;
 
   Walk walk;
-  walk.workers = backfill.workers;
   if (backfill.walk_by == WalkBy::blocks && !once)
     return no_way("walk: blocks needs `where` and verify: zero_rows: a row that moves meanwhile may be met twice");
   if (backfill.walk_by == WalkBy::blocks && !ranges)
@@ -230,7 +253,7 @@ Result<Walk> choose_walk(const CatalogSnapshot& catalog, const CatalogRelation& 
   }
   walk.strides = strides.count;
   walk.because.push_back(std::move(strides.because));
-  if (walk.workers > 1) walk.because.push_back(fmt::format("{} workers, as the plan wishes", walk.workers));
+  add_wishes(walk, backfill);
   return walk;
 }
 

@@ -58,6 +58,7 @@ class BackfillRun {
   [[nodiscard]] std::optional<Stop> pass();
   void walk_parts();
   [[nodiscard]] bool walk(int part, Milliseconds& took);
+  void vacuum(int part);
   // How the next batch is tried.
   struct Attempt {
     int rows = 0;
@@ -190,6 +191,7 @@ void BackfillRun::walk_parts() {
 // To the part's end; false where it was stopped before.
 bool BackfillRun::walk(int part, Milliseconds& took) {
   Attempt attempt{.rows = runner_.first_rows(work_.backfill)};
+  std::int64_t unvacuumed = 0;  // rows changed
   for (;;) {
     throttle_.rest(took, act_.hand, [this] { return stopped(); });
     if (stopped() || !begin_batch()) return false;
@@ -205,8 +207,39 @@ bool BackfillRun::walk(int part, Milliseconds& took) {
       continue;
     }
     if (batch->part_done) return true;
+    unvacuumed += batch->rows_changed;
+    if (work_.backfill.vacuum_every && unvacuumed >= *work_.backfill.vacuum_every && batch->window_done &&
+        !throttle_.now().holds()) {
+      vacuum(part);
+      unvacuumed = 0;
+    }
     attempt = {.rows = core::next_batch_rows(attempt.rows, took, runner_.settings_.pacing)};
   }
+}
+
+// One that fails costs the backfill nothing but the room.
+void BackfillRun::vacuum(int part) {
+  std::optional<core::Progress> told;
+  {
+    const std::scoped_lock lock(mutex_);
+    auto throttle = throttle_.now();
+    throttle.notes.push_back(
+        fmt::format("a vacuum began after {} rows changed, as vacuum_every says", *work_.backfill.vacuum_every));
+    told = progress(std::move(throttle));
+    told_ = runner_.clock_.now().mono;
+  }
+  runner_.record(act_, core::StepProgressed{act_.step.id, *std::move(told)});
+  const auto began = runner_.clock_.now().mono;
+  const auto vacuumed = act_.target.backfill_vacuum(work_, part, act_.hand.boundary());
+  const auto took = runner_.clock_.now().mono - began;
+  const auto plan = act_.state.plan.id.str();
+  const auto step = act_.step.id.str();
+  if (vacuumed)
+    runner_.log_.info("a backfill vacuumed its table",
+                      {{"plan", plan}, {"step", step}, {"table", *vacuumed}, {"took", format_duration(took)}});
+  else if (vacuumed.error().code != ErrorCode::interrupted)
+    runner_.log_.warning("a backfill's vacuum did not run",
+                         {{"plan", plan}, {"step", step}, {"reason", vacuumed.error().failure.message}});
 }
 
 bool BackfillRun::stopped() {

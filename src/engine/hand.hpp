@@ -22,6 +22,7 @@ class Hand {
       if (!why_) why_ = std::move(why);
     }
     changed_.notify_all();
+    yielded_.request_stop();
   }
   // Cancel the statement in hand as well.
   void cancel(std::string why) {
@@ -34,6 +35,8 @@ class Hand {
     return why_;
   }
   [[nodiscard]] std::stop_token token() const { return stop_.get_token(); }
+  // For what may break off anywhere and lose nothing.
+  [[nodiscard]] std::stop_token boundary() const { return yielded_.get_token(); }
 
   // The manual pace of the backfill in hand, as the journal has it.
   void set_pace(const core::Pace& pace) {
@@ -70,6 +73,7 @@ class Hand {
   core::Pace pace_;
   int paces_ = 0;
   std::stop_source stop_;
+  std::stop_source yielded_;
 };
 
 }  // namespace diastole::engine

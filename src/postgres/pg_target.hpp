@@ -1,5 +1,5 @@
 // The adapter of ports::Target. Its methods are spread by subject: target.cpp (fence, ledger, statements in a
-// transaction), target_concurrently.cpp, target_backfill.cpp, target_verification.cpp, target_pressure.cpp,
+// transaction), target_concurrently.cpp, target_backfill.cpp, target_verification.cpp, target_vacuum.cpp, target_pressure.cpp,
 // target_preflight.cpp, target_catalog.cpp.
 #pragma once
 
@@ -66,6 +66,8 @@ class PgTarget final : public ports::Target {
                                                            std::stop_token stop) override;
   ports::TargetResult<ports::BackfillBatch> backfill_isolate(const ports::BackfillWork& work, int part, int rows,
                                                              std::stop_token stop) override;
+  ports::TargetResult<std::string> backfill_vacuum(const ports::BackfillWork& work, int part,
+                                                   std::stop_token stop) override;
   ports::TargetResult<ports::BackfillState> backfill_again(const ports::BackfillWork& work) override;
   ports::TargetResult<std::int64_t> backfill_remaining(const ports::BackfillWork& work, std::stop_token stop) override;
   ports::TargetResult<core::Pressure> backfill_pressure(const ports::BackfillWork& work,

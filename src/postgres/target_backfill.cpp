@@ -345,6 +345,7 @@ TargetResult<BackfillBatch> advance(Unit& unit, const BackfillWork& work, int nu
   if (closed) part.rows += std::exchange(part.window_rows, 0);
   batch.share = (passed(part, walk) - before) * locked->weight;
   batch.part_done = part.cursor.done;
+  batch.window_done = closed;
   return batch;
 }
 

@@ -125,6 +125,10 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
                                                 std::stop_token stop) override {
     return batch("isolate ", work, rows, std::move(stop), 1);
   }
+  Answer<std::string> backfill_vacuum(const ports::BackfillWork& work, int, std::stop_token stop) override {
+    return call<std::string>("vacuum " + work.id.step.str(), nullptr, std::move(stop),
+                             [&]() -> Answer<std::string> { return work.backfill.table; });
+  }
   Answer<ports::BackfillState> backfill_again(const ports::BackfillWork& work) override {
     return call<ports::BackfillState>("again " + work.id.step.str(), &work.id, {},
                                       [&]() -> Answer<ports::BackfillState> {
@@ -189,6 +193,7 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
                                       .rows_changed = moved - faults,
                                       .share = static_cast<double>(moved) / static_cast<double>(rows_),
                                       .part_done = pass_done_,
+                                      .window_done = true,
                                       .rows_skipped = faults};
         });
   }

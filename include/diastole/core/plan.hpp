@@ -175,9 +175,10 @@ struct Backfill {
   std::string sql = {};  // instead of set: a statement on the keys from :from to :to, both among them
   std::vector<std::string> sql_pieces = {};  // from the analysis: sql, cut so that each parameter is a piece of its own
   Recheck recheck = {};
-  std::optional<Hours> hours = {};  // runs only within these
-  std::string hold_while = {};      // a query of one boolean; runs only while it says false
-  std::string probe = {};           // a query like the application's own, whose time is watched
+  std::optional<Hours> hours = {};       // runs only within these
+  std::string hold_while = {};           // a query of one boolean; runs only while it says false
+  std::string probe = {};                // a query like the application's own, whose time is watched
+  std::optional<int> vacuum_every = {};  // rows changed in one part, after which it is vacuumed
 
   friend bool operator==(const Backfill&, const Backfill&) = default;
 };

@@ -85,6 +85,7 @@ struct BackfillBatch {
   std::int64_t rows_changed = 0;
   double share = 0;
   bool part_done = false;
+  bool window_done = false;
   std::int64_t rows_skipped = 0;
 };
 
@@ -158,6 +159,11 @@ class Target {
   // be skipped, they are listed in the target and the others are changed; else nothing is, and the failure names them.
   [[nodiscard]] virtual TargetResult<BackfillBatch> backfill_isolate(const BackfillWork& work, int part, int rows,
                                                                      std::stop_token stop) = 0;
+  // Vacuums the part's table and returns its name. Gently, as autovacuum does, and it gives no space back to the
+  // system, since that would lock readers out. lock_timeout where other maintenance is at work; conflict where the role
+  // may not.
+  [[nodiscard]] virtual TargetResult<std::string> backfill_vacuum(const BackfillWork& work, int part,
+                                                                  std::stop_token stop) = 0;
   // Begins another pass, where the present one has reached the end.
   [[nodiscard]] virtual TargetResult<BackfillState> backfill_again(const BackfillWork& work) = 0;
   // How many rows the plan's verification still finds, but for those that are listed as skipped (for a query: rows it

@@ -105,6 +105,7 @@ TEST(PlanDocumentTest, EveryOptionIsRead) {
   document["backfill"][0]["hours"] = "22:00-06:30";
   document["backfill"][0]["hold_while"] = "SELECT busy FROM flags";
   document["backfill"][0]["probe"] = "SELECT name FROM users WHERE id = 1";
+  document["backfill"][0]["vacuum_every"] = 200'000;
   document["backfill"][0]["needs"] = {{"worker", {"4f1c2ab"}}};
   document["backfill"][0]["on_error"] = "skip";
   document["backfill"][0]["recheck"] = "SELECT 1 FROM users WHERE display_name = ''";
@@ -122,6 +123,7 @@ TEST(PlanDocumentTest, EveryOptionIsRead) {
   EXPECT_EQ(plan->steps[2].backfill->hours, (core::Hours{.from = 1'320, .to = 390}));
   EXPECT_EQ(plan->steps[2].backfill->hold_while, "SELECT busy FROM flags");
   EXPECT_EQ(plan->steps[2].backfill->probe, "SELECT name FROM users WHERE id = 1");
+  EXPECT_EQ(plan->steps[2].backfill->vacuum_every, 200'000);
   EXPECT_EQ(plan->steps[2].backfill->needs[0].version.text(), "one of 4f1c2ab");
   EXPECT_EQ(plan->steps[2].backfill->needs[0].min_instances, 0);
   EXPECT_EQ(plan->steps[2].backfill->on_error, core::OnError::skip);
@@ -247,6 +249,9 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "batch_rows": 0}]})",
               {"/backfill/0/batch_rows"},
               "from 1"},
+        Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "vacuum_every": 10}]})",
+              {"/backfill/0/vacuum_every"},
+              "from 1000"},
         Wrong{R"({"backfill": [{"id": "a", "table": "t", "set": {"c": "d"}, "hours": "at night"}]})",
               {"/backfill/0/hours"},
               "'at night'"},

@@ -115,6 +115,7 @@ Plan full_plan() {
   plan.steps[test::kCopy].backfill->hours = core::Hours{.from = 22 * 60, .to = 6 * 60};
   plan.steps[test::kCopy].backfill->hold_while = "SELECT false";
   plan.steps[test::kCopy].backfill->probe = "SELECT 1";
+  plan.steps[test::kCopy].backfill->vacuum_every = 200'000;
   plan.steps[test::kCopy].backfill->set = {{"z", "1"}, {"a", "2"}};
   plan.steps[test::kCopy].backfill->on_error = OnError::skip;
   plan.steps[test::kCopy].backfill->sql = "DELETE FROM t WHERE id BETWEEN :from AND :to";

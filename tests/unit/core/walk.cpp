@@ -13,8 +13,11 @@
 namespace diastole::core {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // A table whose rows are numbers; a batch either commits with its cursor, or neither is seen.
 class World {
@@ -253,7 +256,29 @@ TEST_F(ChooseWalkTest, WindowsOfThePlansOwnSqlCannotSpanHeirs) {
 TEST_F(ChooseWalkTest, RowsDoNotMoveBetweenPartitions) {
   users().dependents.push_back(
       {.kind = DependentKind::partition_key, .name = {}, .table = {}, .columns = {"display_name"}});
-  EXPECT_THAT(choose().error().message, HasSubstr("partition"));
+  EXPECT_THAT(choose().error().message, HasSubstr("display_name belongs to the partition key of users"));
+  backfill_.set = {{"name", "upper(name)"}};
+  EXPECT_TRUE(choose());
+}
+
+TEST_F(ChooseWalkTest, NorBetweenThoseOfADeeperLevel) {
+  CatalogRelation middle = users();
+  middle.name = {"public", "users_1"};
+  middle.kind = RelationKind::partitioned_table;
+  middle.dependents = {{.kind = DependentKind::partition_key, .name = {}, .table = {}, .columns = {"display_name"}}};
+  users().kind = RelationKind::partitioned_table;
+  users().children = {middle.name};
+  catalog_.relations.push_back(middle);
+  EXPECT_THAT(choose().error().message, HasSubstr("display_name belongs to the partition key of users_1"));
+}
+
+TEST_F(ChooseWalkTest, AVacuumIsShownAndNamedWhereItWouldPay) {
+  EXPECT_THAT(choose()->because, Not(Contains(HasSubstr("vacuum"))));
+  for (auto& index : users().indexes) index.uses = {"display_name"};
+  EXPECT_THAT(choose()->because, Contains(HasSubstr("vacuum_every lets")));
+  backfill_.vacuum_every = 5'000;
+  EXPECT_THAT(choose()->because, AllOf(Contains("a vacuum after each 5000 rows changed, as the plan wishes"),
+                                       Not(Contains(HasSubstr("lets")))));
 }
 
 }  // namespace

@@ -131,5 +131,50 @@ TEST_F(PaceOfReconcilerTest, TheWayItHasChosenIsToldOnce) {
   EXPECT_THAT(events<core::BackfillBegun>(), SizeIs(1));
 }
 
+core::Plan plan_with_vacuum(int every) {
+  auto plan = test::sample_plan();
+  plan.gate.soak = Milliseconds{0};
+  plan.steps[test::kCopy].backfill->vacuum_every = every;
+  return plan;
+}
+
+TEST_F(PaceOfReconcilerTest, VacuumsOnlyWhereThePlanSaysAndTellsOfIt) {
+  reach_backfilled();
+  EXPECT_EQ(target_.calls("vacuum copy"), 0);
+}
+
+TEST_F(PaceOfReconcilerTest, VacuumsEachTimeSoManyRowsWereChanged) {
+  reach_backfilled(plan_with_vacuum(1'500));
+  // Batches of 1,000 (2,000 behind: a vacuum) and then the last 500, at whose end there is no window to come.
+  EXPECT_EQ(target_.calls("vacuum copy"), 1);
+  EXPECT_EQ(state().step(copy_).progress.rows, 2500);
+  const auto told = events<core::StepProgressed>();
+  EXPECT_THAT(told.front().progress.throttle.notes,
+              ElementsAre("a vacuum began after 1500 rows changed, as vacuum_every says"));
+  EXPECT_THAT(told.back().progress.throttle.notes, testing::IsEmpty());
+  EXPECT_THAT(log_.lines(), testing::HasSubstr("a backfill vacuumed its table"));
+}
+
+TEST_F(PaceOfReconcilerTest, AVacuumThatFailsIsLoggedAndCostsNoRow) {
+  target_.fail_next("vacuum copy", ErrorCode::lock_timeout, 9);
+  reach_backfilled(plan_with_vacuum(1'000));
+  EXPECT_EQ(target_.calls("vacuum copy"), 2);
+  EXPECT_EQ(state().step(copy_).progress.rows, 2500);
+  EXPECT_EQ(state().step(copy_).attempts, 1);
+  EXPECT_THAT(log_.lines(), testing::HasSubstr("a backfill's vacuum did not run"));
+}
+
+TEST_F(PaceOfReconcilerTest, AnInterruptionReachesAVacuum) {
+  target_.hold("vacuum copy");
+  start();
+  submit(plan_with_vacuum(1'000));
+  await(Stage::backfilling);
+  pass(40 * kSecond);
+  ASSERT_TRUE(target_.await_call("vacuum copy"));
+  set_pace(paused());
+  round();
+  await_held();
+}
+
 }  // namespace
 }  // namespace diastole::engine
