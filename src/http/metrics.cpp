@@ -65,8 +65,25 @@ const std::vector<Gauge>& gauges() {
        [](const Backfill& b) {
          return b.state.pace.paused || b.plan.condition == core::Condition::paused ? 1.0 : 0.0;
        }},
+      {"diastole_backfill_throttle_share", "Share of the time that batches may take, 0 to 1; 0 is a hold.",
+       [](const Backfill& b) -> std::optional<double> {
+         if (!b.running()) return std::nullopt;
+         return b.state.progress.throttle.share;
+       }},
   };
   return kGauges;
+}
+
+// One sample for each backfill that something slows, named by what does.
+void tell_reasons(std::string& out, const std::vector<Backfill>& backfills) {
+  constexpr std::string_view kName = "diastole_backfill_throttle_load";
+  head(out, kName, "What slows a backfill most: its measure over its limit, 1 is too much.");
+  for (const auto& backfill : backfills) {
+    const auto& reason = backfill.state.progress.throttle.reason;
+    if (!backfill.running() || !reason) continue;
+    fmt::format_to(std::back_inserter(out), "{}{{{},signal=\"{}\"}} {}\n", kName, backfill.labels,
+                   to_string(reason->kind), reason->load);
+  }
 }
 
 void count_plans(std::string& out, const std::vector<engine::StatePtr>& plans) {
@@ -96,6 +113,7 @@ std::string metrics_text(const std::vector<engine::StatePtr>& unfinished) {
         fmt::format_to(std::back_inserter(out), "{}{{{}}} {}\n", gauge.name, backfill.labels, *value);
     }
   }
+  tell_reasons(out, backfills);
   return out;
 }
 

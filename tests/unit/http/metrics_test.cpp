@@ -71,6 +71,22 @@ TEST(MetricsTest, WhatDoesNotRunHasNoRateAndNoEnd) {
   EXPECT_THAT(text, HasSubstr("\ndiastole_plans{stage=\"backfilling\",condition=\"paused\"} 1\n"));
 }
 
+TEST(MetricsTest, WhatSlowsABackfillIsMeasured) {
+  auto state = backfilling();
+  auto text = metrics(state);
+  EXPECT_THAT(text, HasSubstr("\ndiastole_backfill_throttle_share{plan=\"main.rename\",step=\"copy\"} 1\n"));
+  EXPECT_THAT(text, Not(HasSubstr("diastole_backfill_throttle_load{")));
+  auto& copy = state.steps[test::kCopy];
+  copy.progress.throttle.share = 0;
+  copy.progress.throttle.reason = core::Signal{.kind = core::SignalKind::replica_lag, .load = 1.25, .detail = {}};
+  text = metrics(state);
+  EXPECT_THAT(text, HasSubstr("\ndiastole_backfill_throttle_share{plan=\"main.rename\",step=\"copy\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("\ndiastole_backfill_throttle_load{plan=\"main.rename\",step=\"copy\",signal=\"replica_"
+                              "lag\"} 1.25\n"));
+  copy.status = core::StepStatus::pending;
+  EXPECT_THAT(metrics(state), Not(HasSubstr("_throttle_load{")));
+}
+
 TEST(MetricsTest, OnlyBackfillsUnderWayAreThere) {
   auto state = backfilling();
   state.steps[test::kCopy].status = core::StepStatus::done;
