@@ -27,8 +27,9 @@ std::optional<Milliseconds> time_for(double left, double rate) {
 }  // namespace
 
 int next_batch_rows(int rows, Milliseconds took, const PacingLimits& limits) {
-  const int next = took > limits.target ? rows / 2 : rows + std::max(10, rows / 10);
-  return std::clamp(next, limits.min_rows, limits.max_rows);
+  if (took <= limits.target) return std::clamp(rows + std::max(10, rows / 10), limits.min_rows, limits.max_rows);
+  const auto fitting = rows * limits.target.count() / took.count();
+  return std::clamp(std::max(rows / 2, static_cast<int>(fitting)), limits.min_rows, limits.max_rows);
 }
 
 int halved_batch_rows(int rows, const PacingLimits& limits) {

@@ -89,7 +89,7 @@ struct Config {
     int batch_rows = 1000;
     int min_rows = 10;
     int max_rows = 10'000;
-    Milliseconds batch_target{10};
+    Milliseconds batch_target{7};
     Milliseconds lock_timeout{100};
     int max_passes = 3;
     // The limits of the throttle's signals; 0 switches one off.

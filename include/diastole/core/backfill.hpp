@@ -20,8 +20,8 @@ struct PacingLimits {
   Milliseconds target{20};  // how long a batch should take: what an application's row lock waits for at worst
 };
 
-// Additive increase, multiplicative decrease on the batch's duration (Chiu and Jain, 1989): +10 % of the size (at least
-// 10 rows) while under the target, half above it. Always within the limits.
+// After a batch of so many rows: a tenth more (at least 10) where it was within the target; else what would have fitted,
+// but no less than half, since one slow batch says little. Always within the limits.
 [[nodiscard]] int next_batch_rows(int rows, Milliseconds took, const PacingLimits& limits);
 // After a lock or statement timeout, or a row that cannot be changed.
 [[nodiscard]] int halved_batch_rows(int rows, const PacingLimits& limits);
