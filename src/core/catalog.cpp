@@ -47,6 +47,15 @@ std::string_view to_string(DependentKind kind) {
     case DependentKind::statistics: return "statistics";
     case DependentKind::publication: return "publication";
     case DependentKind::partition_key: return "partition key";
+    case DependentKind::table: return "table";
+    case DependentKind::foreign_table: return "foreign table";
+    case DependentKind::column: return "column";
+    case DependentKind::constraint: return "constraint";
+    case DependentKind::index: return "index";
+    case DependentKind::type: return "type";
+    case DependentKind::attribute: return "attribute";
+    case DependentKind::domain_constraint: return "domain constraint";
+    case DependentKind::object: return "object";
   }
   return "";
 }

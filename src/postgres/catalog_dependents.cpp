@@ -15,18 +15,39 @@ namespace {
 using core::CatalogDependent;
 using core::DependentKind;
 
-constexpr std::array kKinds{DependentKind::view,           DependentKind::materialized_view, DependentKind::rule,
-                            DependentKind::function,       DependentKind::trigger,           DependentKind::policy,
-                            DependentKind::column_default, DependentKind::generated_column,  DependentKind::foreign_key,
-                            DependentKind::sequence,       DependentKind::statistics,        DependentKind::publication,
-                            DependentKind::partition_key};
+constexpr std::array kKinds{DependentKind::view,
+                            DependentKind::materialized_view,
+                            DependentKind::rule,
+                            DependentKind::function,
+                            DependentKind::trigger,
+                            DependentKind::policy,
+                            DependentKind::column_default,
+                            DependentKind::generated_column,
+                            DependentKind::foreign_key,
+                            DependentKind::sequence,
+                            DependentKind::statistics,
+                            DependentKind::publication,
+                            DependentKind::partition_key,
+                            DependentKind::table,
+                            DependentKind::foreign_table,
+                            DependentKind::column,
+                            DependentKind::constraint,
+                            DependentKind::index,
+                            DependentKind::type,
+                            DependentKind::attribute,
+                            DependentKind::domain_constraint};
 
-DependentKind kind_from(std::string_view text) {
-  return *std::ranges::find(kKinds, text, [](DependentKind kind) { return to_string(kind); });
+}  // namespace
+
+DependentKind dependent_kind(std::string_view text) {
+  const auto found = std::ranges::find(kKinds, text, [](DependentKind kind) { return to_string(kind); });
+  return found == kKinds.end() ? DependentKind::object : *found;
 }
 
+namespace {
+
 // By pg_depend: dep(oid, classid, objid, columns), `columns` empty where it is the whole relation. A function that
-// takes or returns rows of a table hangs on the row's type.
+// takes or returns rows of a table hangs on the row's type; what it takes stands where others have their table.
 constexpr std::string_view kDepend =
     "WITH dep(oid, classid, objid, columns) AS (SELECT d.refobjid, d.classid, d.objid, "
     "coalesce(string_agg(DISTINCT nullif(d.refobjsubid, 0)::text, ' '), '') FROM {0} JOIN pg_depend d "
@@ -49,7 +70,7 @@ constexpr std::string_view kDepend =
     "UNION ALL SELECT dep.oid, 'policy', n.nspname, p.polname, c.relname, dep.columns "
     "FROM dep JOIN pg_policy p ON p.oid = dep.objid JOIN pg_class c ON c.oid = p.polrelid "
     "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE dep.classid = 'pg_policy'::regclass "
-    "UNION ALL SELECT dep.oid, 'function', n.nspname, p.proname, '', dep.columns FROM dep JOIN pg_proc p "
+    "UNION ALL SELECT dep.oid, 'function', n.nspname, p.proname, {1}, dep.columns FROM dep JOIN pg_proc p "
     "ON p.oid = dep.objid JOIN pg_namespace n ON n.oid = p.pronamespace WHERE dep.classid = 'pg_proc'::regclass "
     "UNION ALL SELECT dep.oid, 'statistics', n.nspname, s.stxname, c.relname, dep.columns "
     "FROM dep JOIN pg_statistic_ext s ON s.oid = dep.objid JOIN pg_class c ON c.oid = s.stxrelid "
@@ -79,6 +100,10 @@ std::string other_dependents(const std::string& concerned) {
          "JOIN pg_namespace n ON n.oid = c.relnamespace";
 }
 
+bool same_thing(const CatalogDependent& a, const CatalogDependent& b) {
+  return a.kind == b.kind && a.name == b.name && a.table == b.table && a.inputs == b.inputs;
+}
+
 // A word is what PostgreSQL's \m and \M see the ends of.
 bool in_word(char c) {
   const auto byte = static_cast<unsigned char>(c);
@@ -92,8 +117,10 @@ std::string lower(std::string text) {
   return text;
 }
 
+}  // namespace
+
 // A function's body, to be asked which names stand in it as whole words; case does not count.
-class Body {
+class CatalogReader::Body {
  public:
   explicit Body(std::string text) : text_(lower(std::move(text))) {
     for (std::size_t at = 0; at < text_.size();) {
@@ -115,12 +142,26 @@ class Body {
     return false;
   }
 
+  // A routine of the name, with or without quotes, that its arguments follow.
+  [[nodiscard]] bool calls(const std::string& name) const {
+    if (!mentions(name)) return false;
+    const auto wanted = lower(name);
+    for (auto at = text_.find(wanted); at != std::string::npos; at = text_.find(wanted, at + 1)) {
+      const auto end = at + wanted.size();
+      const auto open = text_.find_first_not_of(" \t\r\n", end + (text_[end] == '"' ? 1 : 0));
+      if ((at == 0 || !in_word(text_[at - 1])) && open != std::string::npos && text_[open] == '(') return true;
+    }
+    return false;
+  }
+
+  [[nodiscard]] bool names_schema(const std::string& name) const {
+    return mentions(name + ".") || mentions(name + "\".");
+  }
+
  private:
   std::string text_;
   std::unordered_set<std::string> words_;
 };
-
-}  // namespace
 
 void CatalogReader::add_dependents(const std::string& sql) {
   for (const auto& row : work_.exec(sql + " ORDER BY 1, 2, 3, 4, 5, 6")) {
@@ -129,20 +170,21 @@ void CatalogReader::add_dependents(const std::string& sql) {
     for (auto& column : column_names(oid, row[5].as<std::string>(""))) {
       if (!column.empty() && std::ranges::find(columns, column) == columns.end()) columns.push_back(std::move(column));
     }
-    add_dependent(oid, {.kind = kind_from(row[1].as<std::string>()),
-                        .name = {row[2].as<std::string>(), row[3].as<std::string>()},
-                        .table = row[4].as<std::string>(),
-                        .columns = std::move(columns),
-                        .certain = true});
+    CatalogDependent dependent{.kind = dependent_kind(row[1].as<std::string>()),
+                               .name = {row[2].as<std::string>(), row[3].as<std::string>()},
+                               .table = row[4].as<std::string>(),
+                               .columns = std::move(columns),
+                               .certain = true};
+    if (dependent.kind == DependentKind::function) std::swap(dependent.table, dependent.inputs);
+    add_dependent(oid, std::move(dependent));
   }
 }
 
-// One that is there already (an overload, or by a second way) is joined: of the whole where either is.
+// One that is there already, by a second way, is joined: of the whole where either is.
 void CatalogReader::add_dependent(Oid oid, CatalogDependent dependent) {
   auto& all = relation(oid)->dependents;
-  const auto same = std::ranges::find_if(all, [&](const CatalogDependent& other) {
-    return other.kind == dependent.kind && other.name == dependent.name && other.table == dependent.table;
-  });
+  const auto same =
+      std::ranges::find_if(all, [&](const CatalogDependent& other) { return same_thing(other, dependent); });
   if (same == all.end()) {
     all.push_back(std::move(dependent));
   } else if (dependent.columns.empty() || same->columns.empty()) {
@@ -155,7 +197,7 @@ void CatalogReader::add_dependent(Oid oid, CatalogDependent dependent) {
 }
 
 void CatalogReader::dependents() {
-  add_dependents(fmt::format(kDepend, concerned_));
+  add_dependents(fmt::format(kDepend, concerned_, inputs_of("p")));
   add_dependents(other_dependents(concerned_));
 }
 
@@ -180,27 +222,46 @@ void CatalogReader::publications() {
 }
 
 void CatalogReader::functions_by_text() {
-  if (snapshot_.relations.empty()) return;
+  if (snapshot_.relations.empty() && snapshot_.objects.empty()) return;
   const auto found = work_.exec(
-      "SELECT n.nspname, p.proname, p.prosrc FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang "
+      "SELECT n.nspname, p.proname, p.prosrc, p.oid, " + inputs_of("p") +
+      " FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang "
       "JOIN pg_namespace n ON n.oid = p.pronamespace WHERE l.lanname IN ('sql', 'plpgsql') AND p.prosrc <> '' "
       "AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND NOT EXISTS (SELECT FROM pg_depend d "
-      "WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') ORDER BY 1, 2");
+      "WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e') ORDER BY 1, 2, 4");
   for (const auto& row : found) {
     const Body body(row[2].as<std::string>());
+    const CatalogDependent function{.kind = DependentKind::function,
+                                    .name = {row[0].as<std::string>(), row[1].as<std::string>()},
+                                    .table = {},
+                                    .columns = {},
+                                    .certain = false,
+                                    .inputs = row[4].as<std::string>()};
     for (const auto& [oid, place] : places_) {
       const auto& relation = snapshot_.relations[place];
       if (!body.mentions(relation.name.name)) continue;
-      CatalogDependent dependent{.kind = DependentKind::function,
-                                 .name = {row[0].as<std::string>(), row[1].as<std::string>()},
-                                 .table = {},
-                                 .columns = {},
-                                 .certain = false};
+      CatalogDependent dependent = function;
       for (const auto& column : relation.columns) {
         if (body.mentions(column.name)) dependent.columns.push_back(column.name);
       }
       add_dependent(oid, std::move(dependent));
     }
+    objects_in(body, function, row[3].as<Oid>());
+  }
+}
+
+// The objects whose names the function's body has.
+void CatalogReader::objects_in(const Body& body, const CatalogDependent& function, Oid oid) {
+  for (std::size_t at = 0; at < snapshot_.objects.size(); ++at) {
+    core::CatalogObject& object = snapshot_.objects[at];
+    const bool itself = object.kind == "function" && object_oids_[at] == oid;
+    const bool inside = object.kind == "schema" && function.name.schema == object.name.name;
+    if (itself || inside) continue;
+    const bool named = (object.kind == "function" && body.calls(object.name.name)) ||
+                       (object.kind == "type" && body.mentions(object.name.name)) ||
+                       (object.kind == "schema" && body.names_schema(object.name.name));
+    const auto same = [&](const CatalogDependent& other) { return same_thing(other, function); };
+    if (named && std::ranges::none_of(object.dependents, same)) object.dependents.push_back(function);
   }
 }
 

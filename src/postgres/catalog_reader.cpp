@@ -26,17 +26,6 @@ constexpr std::string_view kResolve =
     "LEFT JOIN unnest(current_schemas(true)) WITH ORDINALITY AS p(schema, place) ON p.schema = n.nspname "
     "WHERE CASE WHEN q.schema = '' THEN p.place IS NOT NULL ELSE n.nspname = q.schema END ORDER BY q.place, p.place";
 
-std::string name_rows(const pqxx::transaction_base& work, const std::vector<RelationName>& names) {
-  std::vector<std::string> schemas;
-  std::vector<std::string> own;
-  for (const auto& name : names) {
-    schemas.push_back(name.schema);
-    own.push_back(name.name);
-  }
-  return fmt::format("unnest({}, {}) WITH ORDINALITY AS q(schema, name, place)", text_array(work, schemas),
-                     text_array(work, own));
-}
-
 // From the relations to begin with to all that hang together with them: what views stand for, the kin of those, the
 // tables whose foreign keys point there, whose point to them and so on (TRUNCATE and DELETE may go all the way), what
 // all of these point to, the views above, and what those read.
@@ -113,6 +102,24 @@ std::vector<std::uint32_t> first_column(const pqxx::result& rows) {
 
 }  // namespace
 
+std::string name_rows(const pqxx::transaction_base& work, const std::vector<RelationName>& names) {
+  std::vector<std::string> schemas;
+  std::vector<std::string> own;
+  for (const auto& name : names) {
+    schemas.push_back(name.schema);
+    own.push_back(name.name);
+  }
+  return fmt::format("unnest({}, {}) WITH ORDINALITY AS q(schema, name, place)", text_array(work, schemas),
+                     text_array(work, own));
+}
+
+std::string inputs_of(std::string_view p) {
+  return fmt::format(
+      "(SELECT coalesce(string_agg(format_type(x.type, NULL), ', ' ORDER BY x.place), '') FROM unnest({}.proargtypes) "
+      "WITH ORDINALITY AS x(type, place))",
+      p);
+}
+
 std::string oid_rows(const std::vector<std::uint32_t>& oids) {
   return fmt::format("unnest('{{{}}}'::oid[])", fmt::join(oids, ","));
 }
@@ -126,7 +133,7 @@ std::string columns_in(std::string_view expression) {
 CatalogSnapshot CatalogReader::read(const CatalogRequest& request) {
   session();
   const auto requested_types = named(request.types, "type");
-  concern(request, requested_types);
+  concern(request, requested_types, objects(request.objects));
   relations();
   columns();
   constraints();
@@ -158,8 +165,9 @@ CatalogReader::Oids CatalogReader::named(const std::vector<RelationName>& names,
                                      : fmt::format(kResolve, "c", rows, "pg_class", "relname", "relnamespace")));
 }
 
-void CatalogReader::concern(const CatalogRequest& request, const Oids& types) {
+void CatalogReader::concern(const CatalogRequest& request, const Oids& types, const Oids& hanging) {
   auto begin = named(request.relations, "relation");
+  std::ranges::copy(hanging, std::back_inserter(begin));
   std::ranges::copy(tables_using(types), std::back_inserter(begin));
   if (request.everything)
     std::ranges::copy(first_column(work_.exec(std::string(kEverything))), std::back_inserter(begin));

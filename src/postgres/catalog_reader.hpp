@@ -1,5 +1,6 @@
 // Reads a core::CatalogSnapshot from a target's system catalogs in a few set-based queries. By subject:
-// catalog_reader.cpp (what is concerned; functions, types), catalog_relations.cpp, catalog_dependents.cpp.
+// catalog_reader.cpp (what is concerned; functions, types), catalog_relations.cpp, catalog_dependents.cpp,
+// catalog_objects.cpp (what a plan drops and is no relation).
 //
 // Nothing here locks a table, but for a moment of ACCESS SHARE where PostgreSQL has to print an expression over a
 // table's columns, or to look at a file's size: the transaction needs a lock_timeout.
@@ -29,11 +30,14 @@ class CatalogReader {
 
   void session();
   [[nodiscard]] Oids named(const std::vector<core::RelationName>& names, std::string_view what) const;
-  void concern(const core::CatalogRequest& request, const Oids& types);
+  void concern(const core::CatalogRequest& request, const Oids& types, const Oids& hanging);
   [[nodiscard]] Oids tables_using(const Oids& types) const;
   void functions(const std::vector<core::RelationName>& names);
   void types(const Oids& requested);
   void used_types(const Oids& all, std::map<Oid, core::CatalogType*>& by_oid) const;
+
+  [[nodiscard]] Oids objects(const std::vector<core::CatalogRequest::Object>& wanted);
+  [[nodiscard]] std::string find_objects(const std::vector<core::CatalogRequest::Object>& wanted);
 
   void relations();
   void columns();
@@ -45,7 +49,9 @@ class CatalogReader {
 
   void dependents();
   void publications();
+  class Body;
   void functions_by_text();
+  void objects_in(const Body& body, const core::CatalogDependent& function, Oid oid);
   void add_dependents(const std::string& sql);
   void add_dependent(Oid relation, core::CatalogDependent dependent);
 
@@ -59,9 +65,16 @@ class CatalogReader {
   core::CatalogSnapshot snapshot_;
   std::string concerned_;  // "unnest(…) AS w(oid)": the relations, for a JOIN
   std::map<Oid, std::size_t> places_;
+  Oids object_oids_;                                   // of snapshot_.objects
   std::map<Oid, std::map<int, std::string>> columns_;  // of the relations, and of those that they reference
 };
 
+// `object` for what is none of the others.
+[[nodiscard]] core::DependentKind dependent_kind(std::string_view text);
+// "unnest(…) WITH ORDINALITY AS q(schema, name, place)".
+[[nodiscard]] std::string name_rows(const pqxx::transaction_base& work, const std::vector<core::RelationName>& names);
+// SQL for the types that pg_proc row `p` takes: "integer, text".
+[[nodiscard]] std::string inputs_of(std::string_view p);
 // "unnest('{1,2}'::oid[])".
 [[nodiscard]] std::string oid_rows(const std::vector<std::uint32_t>& oids);
 // SQL for the numbers of the columns that a stored expression (a pg_node_tree, or several concatenated as text) uses:

@@ -4,6 +4,7 @@
 #include "diastole/sql/analysis.hpp"
 #include "kinds.hpp"
 #include "known.hpp"
+#include "object_name.hpp"
 #include "parse.hpp"
 #include "type_name.hpp"
 #include "window.hpp"
@@ -72,14 +73,25 @@ class Concerns {
       if (object.tag() == "ObjectWithArgs") add(functions_, name_of_list(object.body()["objname"]));
       if (kind->naming != Naming::other) add(relations_, name_of_list(items, member ? 1 : 0));
     };
-    for (const Node object : body["objects"]) add_object(object);
+    for (const Node object : body["objects"]) {
+      add_object(object);
+      add_dropped(body.text("removeType"), object);
+    }
     if (body["object"]) add_object(body["object"]);
+  }
+
+  void add_dropped(std::string_view type, Node object) {
+    const auto name = written_object(type, object);
+    if (!name || !name->member.empty()) return;
+    core::CatalogRequest::Object dropped{.kind = catalog_kind(name->type), .name = name->name};
+    if (objects_.insert(dropped).second) request_.objects.push_back(std::move(dropped));
   }
 
   core::CatalogRequest request_;
   Names relations_{request_.relations};
   Names functions_{request_.functions};
   Names types_{request_.types};
+  std::set<core::CatalogRequest::Object> objects_;
 };
 
 }  // namespace

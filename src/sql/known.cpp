@@ -401,48 +401,4 @@ bool Known::is_dropped_column(const RelationName& table, std::string_view column
   return known != nullptr && (known->gone || known->used_columns.contains(column));
 }
 
-bool Known::is_gone(const core::CatalogDependent& dependent) const {
-  using core::DependentKind;
-  const RelationName& name = dependent.name;
-  const RelationName holder{.schema = name.schema, .name = dependent.table.empty() ? name.name : dependent.table};
-  const Learned* known = learned(holder);
-  const bool relation = dependent.kind == DependentKind::view || dependent.kind == DependentKind::materialized_view;
-  if (relation) return known != nullptr && (known->gone || known->made || known->replaced);
-  if (!dependent.table.empty() && known != nullptr && known->gone) return true;
-  const auto dropped = [&](std::string_view type, RelationName of, std::string member = {}) {
-    ObjectName object{.type = std::string(type), .name = std::move(of), .member = std::move(member)};
-    object.any_inputs = true;
-    if (object.name.schema == "public") object.name.schema.clear();
-    if (dropped_.contain(object)) return true;
-    object.name.schema.clear();
-    return contains(catalog_->search_path, name.schema) && dropped_.contain(object);
-  };
-  switch (dependent.kind) {
-    case DependentKind::trigger: return dropped("OBJECT_TRIGGER", holder, name.name);
-    case DependentKind::rule: return dropped("OBJECT_RULE", holder, name.name);
-    case DependentKind::policy: return dropped("OBJECT_POLICY", holder, name.name);
-    case DependentKind::function: return dropped("OBJECT_FUNCTION", name);
-    case DependentKind::statistics: return dropped("OBJECT_STATISTIC_EXT", name);
-    case DependentKind::publication: return dropped("OBJECT_PUBLICATION", {.schema = {}, .name = name.name});
-    case DependentKind::column_default:
-      return known != nullptr && (known->defaults.contains(name.name) || known->used_columns.contains(name.name));
-    case DependentKind::generated_column: return known != nullptr && known->used_columns.contains(name.name);
-    case DependentKind::foreign_key: {
-      if (known == nullptr) return false;
-      const bool gone = std::ranges::any_of(
-          known->checks, [&](const Check& check) { return check.dropped && check.name == name.name; });
-      const CatalogRelation* other = catalog_->relation(holder);
-      const core::CatalogConstraint* key = other == nullptr ? nullptr : other->constraint(name.name);
-      return gone || (key != nullptr && std::ranges::any_of(key->columns, [&](const std::string& column) {
-                        return known->used_columns.contains(column);
-                      }));
-    }
-    case DependentKind::view:
-    case DependentKind::materialized_view:
-    case DependentKind::sequence:
-    case DependentKind::partition_key: return false;
-  }
-  return false;
-}
-
 }  // namespace diastole::sql

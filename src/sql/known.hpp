@@ -84,6 +84,9 @@ class Known {
   [[nodiscard]] core::Answer is_valid(std::string_view table, std::string_view constraint) const;
   // Whether it has a CHECK, known to be valid.
   [[nodiscard]] bool has_valid_check(std::string_view table) const;
+  // What a DROP names, by its arguments; more than one where they are not written. None where there is no catalog, or
+  // the statements before have made it.
+  [[nodiscard]] std::vector<const core::CatalogObject*> objects(const ObjectName& written) const;
   // The statements before have dropped it, what it belongs to or what it used, or put something else in its place.
   [[nodiscard]] bool is_gone(const core::CatalogDependent& dependent) const;
   [[nodiscard]] bool is_dropped_column(const core::RelationName& table, std::string_view column) const;
@@ -139,6 +142,7 @@ class Known {
     std::map<std::string, bool, std::less<>> not_null = {};
     std::set<std::string, std::less<>> defaults = {};  // columns whose default was changed
     bool replaced = false;                             // a view, whose query is another one
+    std::set<std::string, std::less<>> retyped = {};   // columns that have got another type
     std::vector<Check> checks = {};
   };
   struct Index {
@@ -150,11 +154,15 @@ class Known {
   };
 
   [[nodiscard]] bool is_small(const core::CatalogRelation& one, int depth) const;
+  // Dropped or changed; its schema may have been left out.
+  [[nodiscard]] bool is_gone(ObjectName object) const;
+  [[nodiscard]] bool is_gone_member(const core::CatalogDependent& dependent, const Learned& holder) const;
   [[nodiscard]] const Learned* learned(std::string_view table) const;
   [[nodiscard]] const Learned* learned(const core::RelationName& full) const;
   [[nodiscard]] Learned& learned_of(std::string_view table) { return learned_[std::string(table_key(table))]; }
   void learn_created(const Analysed& statement);
   void learn_object(const Analysed& statement);
+  void learn_changed(const ParsedStatement& statement);
   void learn_table(Node body, bool created);
   void learn_drop(Node body);
   void learn_gone(const std::string& table);
@@ -178,6 +186,7 @@ class Known {
   std::set<std::string, std::less<>> dropped_indexes_;
   ObjectNames objects_;  // created by the plan, in this phase
   ObjectNames dropped_;  // by the plan, or called otherwise, and known to old code
+  ObjectNames changed_;  // it says something else: CREATE OR REPLACE, ALTER POLICY
 };
 
 }  // namespace diastole::sql

@@ -35,6 +35,7 @@ void Known::learn(const Analysed& statement) {
   if (made.text("relpersistence") == "t" && !is_absent(name_of(made))) return;
   learn_created(statement);
   learn_object(statement);
+  learn_changed(statement.parsed);
   if (tag == "AlterTableStmt") {
     const std::string table = relation_name(relation);
     for (const Node command : body["cmds"]) learn_alter(table, command.body());
@@ -83,6 +84,19 @@ void Known::learn_object(const Analysed& statement) {
   const bool there = catalog_ != nullptr && ((made->type == "OBJECT_TYPE" && catalog_->type(made->name) != nullptr) ||
                                              (made->type == "OBJECT_SEQUENCE" && relation(made->name) != nullptr));
   if (!there && !dropped_.contain(*made)) objects_.add(*made);
+}
+
+void Known::learn_changed(const ParsedStatement& statement) {
+  const Node body = statement.body;
+  if (body.flag("replace")) {
+    if (auto made = created_object(statement)) changed_.add(*std::move(made));
+  } else if (statement.tag == "AlterPolicyStmt") {
+    changed_.add(policy_named(name_of(body["table"]), body.text("policy_name")));
+  } else if (statement.tag == "AlterDomainStmt" && body.text("subtype") == "X") {  // DROP CONSTRAINT
+    ObjectName constraint = type_named(name_of_list(body["typeName"]));
+    constraint.member = body.text("name");
+    changed_.add(std::move(constraint));
+  }
 }
 
 void Known::learn_drop(Node body) {
@@ -216,7 +230,8 @@ void Known::change_column(std::string_view table, Node command) {
     learned_of(table).not_null[std::string(name)] = subtype == "AT_SetNotNull";
     return;
   }
-  if (subtype == "AT_ColumnDefault") learned_of(table).defaults.emplace(name);
+  if (subtype == "AT_ColumnDefault" || subtype == "AT_DropExpression") learned_of(table).defaults.emplace(name);
+  if (subtype == "AT_AlterColumnType") learned_of(table).retyped.emplace(name);
   auto& columns = learned_of(table).columns;
   const auto found = columns.find(name);
   if (found == columns.end()) return;

@@ -189,8 +189,8 @@ void lint_dependents(const Lint& lint, const core::CatalogRelation& relation, st
                                                     std::string_view column, std::string statement);
 [[nodiscard]] std::vector<core::SafeStep> drop_column_form(const Lint& lint, const std::string& table,
                                                            std::string_view column);
-// DROP TYPE and DROP DOMAIN: `rule` where it breaks one, and the columns that have the type.
-void lint_dropped_types(const Lint& lint, const Rule* rule, const Blanks& blanks, bool cascade);
+// DROP of functions, types, schemas, …: `rule` where it breaks one, and what hangs on them.
+void lint_dropped_objects(const Lint& lint, const Rule* rule, const Blanks& blanks, bool cascade);
 // ALTER TABLE … DROP CONSTRAINT.
 void lint_dropped_constraint(const Lint& lint, const std::string& table, std::string_view name, bool cascade);
 

@@ -112,7 +112,7 @@ void lint_drop(const Lint& lint) {
                       .object = relations ? std::string{} : listed,
                       .kind = lint.statement.statement.kind,
                       .statement = cascade ? without_cascade(lint.text()) : std::string(lint.text())};
-  if (type == "OBJECT_TYPE" || type == "OBJECT_DOMAIN") return lint_dropped_types(lint, rule, blanks, cascade);
+  if (kind != nullptr && kind->naming == Naming::other) return lint_dropped_objects(lint, rule, blanks, cascade);
   const bool sequences = kind != nullptr && kind->naming == Naming::sequence;
   const auto present = relations || sequences ? present_of(lint) : std::vector<const core::CatalogRelation*>{};
   std::vector<core::CatalogRelation> alone;

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "contains.hpp"
+#include "kinds.hpp"
 #include "known.hpp"
 #include "type_name.hpp"
 
@@ -17,6 +18,25 @@ constexpr auto kRelations =
     std::to_array<std::string_view>({"OBJECT_TABLE", "OBJECT_VIEW", "OBJECT_MATVIEW", "OBJECT_FOREIGN_TABLE",
                                      "OBJECT_INDEX", "OBJECT_COLUMN", "OBJECT_TABCONSTRAINT"});
 constexpr std::string_view kRoutine = "OBJECT_FUNCTION";
+// Those that something else can depend on, or be.
+constexpr auto kNamed = std::to_array<std::string_view>({
+    kRoutine,
+    "OBJECT_TYPE",
+    "OBJECT_OPERATOR",
+    "OBJECT_OPCLASS",
+    "OBJECT_OPFAMILY",
+    "OBJECT_CAST",
+    "OBJECT_COLLATION",
+    "OBJECT_CONVERSION",
+    "OBJECT_LANGUAGE",
+    "OBJECT_EXTENSION",
+    "OBJECT_EVENT_TRIGGER",
+    "OBJECT_FOREIGN_SERVER",
+    "OBJECT_TSCONFIGURATION",
+    "OBJECT_TSDICTIONARY",
+    "OBJECT_TSPARSER",
+    "OBJECT_TSTEMPLATE",
+});
 
 struct Creation {
   std::string_view tag;
@@ -61,8 +81,28 @@ core::RelationName name_in(Node node) {
   return {.schema = {}, .name = std::string(node.as_text())};
 }
 
+// An operator has no left type, or none on its right.
 void add_type(std::string& inputs, Node type) {
-  inputs += (inputs.empty() ? "" : ", ") + type_name(type);
+  inputs += (inputs.empty() ? "" : ", ") + (type["names"] ? type_name(type) : std::string("NONE"));
+}
+
+// A schema that is not written can be any.
+bool same_type(std::string_view a, std::string_view b) {
+  const std::string one = type_without_length(a);
+  const std::string other = type_without_length(b);
+  if (one == other) return true;
+  const auto longer = [](std::string_view full, std::string_view bare) {
+    return full.size() > bare.size() && full.ends_with(bare) && full[full.size() - bare.size() - 1] == '.';
+  };
+  return longer(one, other) || longer(other, one);
+}
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return result;
 }
 
 std::string inputs_of(Node parameters) {
@@ -76,9 +116,38 @@ std::string inputs_of(Node parameters) {
 
 }  // namespace
 
+bool same_inputs(std::string_view a, std::string_view b) {
+  constexpr std::string_view kBetween = ", ";
+  while (a != b) {
+    const std::size_t end_a = std::min(a.find(kBetween), a.size());
+    const std::size_t end_b = std::min(b.find(kBetween), b.size());
+    if ((end_a == a.size()) != (end_b == b.size()) || !same_type(a.substr(0, end_a), b.substr(0, end_b))) return false;
+    a.remove_prefix(std::min(end_a + kBetween.size(), a.size()));
+    b.remove_prefix(std::min(end_b + kBetween.size(), b.size()));
+  }
+  return true;
+}
+
+std::string catalog_kind(std::string_view type) {
+  const ObjectKind* kind = find_object_kind(shared_type(type));
+  return kind == nullptr ? std::string{} : lower(kind->noun);
+}
+
+std::string type_of_identity(std::string_view identity) {
+  std::string_view found;
+  std::size_t longest = 0;  // "operator class" is no "operator"
+  for (const std::string_view type : kNamed) {
+    const std::string kind = catalog_kind(type) + " ";
+    if (kind.size() <= longest || !identity.starts_with(kind)) continue;
+    found = type;
+    longest = kind.size();
+  }
+  return std::string(found);
+}
+
 bool ObjectName::matches(const ObjectName& other) const {
   return type == other.type && name == other.name && member == other.member &&
-         (any_inputs || other.any_inputs || inputs == other.inputs);
+         (any_inputs || other.any_inputs || same_inputs(inputs, other.inputs));
 }
 
 ObjectName type_named(core::RelationName name) {
@@ -108,14 +177,32 @@ std::optional<ObjectName> created_object(const ParsedStatement& statement) {
   return made;
 }
 
-std::optional<ObjectName> named_object(std::string_view type, Node object) {
+namespace {
+
+// {access method, name}: a name of one part or two behind that.
+void name_operator_class(Node items, ObjectName& named) {
+  named.inputs = items.front().body().text("sval");
+  named.name = name_of_list(items);
+  if (items.size() == 2) named.name.schema.clear();
+}
+
+void name_with_inputs(Node body, ObjectName& named) {
+  named.name = name_of_list(body["objname"]);
+  named.any_inputs = body.flag("args_unspecified");
+  for (const Node input : body["objargs"]) {
+    named.any_inputs |= input.body().flag("pct_type");
+    add_type(named.inputs, input.body());
+  }
+}
+
+}  // namespace
+
+std::optional<ObjectName> written_object(std::string_view type, Node object) {
   if (contains(kRelations, type)) return std::nullopt;
   ObjectName named{.type = std::string(shared_type(type)), .name = {}};
   const Node body = object.body();
   if (object.tag() == "ObjectWithArgs") {
-    named.name = name_of_list(body["objname"]);
-    named.any_inputs = body.flag("args_unspecified");
-    for (const Node input : body["objargs"]) add_type(named.inputs, input.body());
+    name_with_inputs(body, named);
   } else if (object.tag() == "TypeName") {
     named.name = name_of_list(body["names"]);
   } else if (object.tag() == "RangeVar") {
@@ -125,11 +212,21 @@ std::optional<ObjectName> named_object(std::string_view type, Node object) {
   } else if (contains(kMembers, type)) {
     named.name = name_of_list(body["items"], 1);
     named.member = last_name(body["items"]);
+  } else if (type == "OBJECT_CAST") {
+    named.name.name = "cast";
+    for (const Node end : body["items"]) add_type(named.inputs, end.body());
+  } else if (type == "OBJECT_OPCLASS" || type == "OBJECT_OPFAMILY") {
+    name_operator_class(body["items"], named);
   } else {
     named.name = name_of_list(body["items"]);
   }
-  named.name = usual(std::move(named.name));
   if (named.name.name.empty()) return std::nullopt;
+  return named;
+}
+
+std::optional<ObjectName> named_object(std::string_view type, Node object) {
+  auto named = written_object(type, object);
+  if (named) named->name = usual(std::move(named->name));
   return named;
 }
 

@@ -17,12 +17,19 @@ struct ObjectName {
   std::string type;         // libpg_query's ObjectType; one for all that share their names
   core::RelationName name;  // of a trigger, rule or policy: its table
   std::string member = {};  // the trigger, rule or policy
-  std::string inputs = {};  // a routine's types, "integer, text"
+  std::string inputs = {};  // a routine's, operator's or cast's types, "integer, text"; an operator class's "btree"
   bool any_inputs = false;  // it is named without them
 
   // Whether one can be the other.
   [[nodiscard]] bool matches(const ObjectName& other) const;
 };
+
+// Lists of types that can be the same ones: "text, mood" and "text, app.mood".
+[[nodiscard]] bool same_inputs(std::string_view a, std::string_view b);
+// What core::CatalogObject calls libpg_query's ObjectType; empty for none.
+[[nodiscard]] std::string catalog_kind(std::string_view type);
+// The ObjectType of what core::CatalogDependent::identity begins with; empty for none.
+[[nodiscard]] std::string type_of_identity(std::string_view identity);
 
 [[nodiscard]] ObjectName type_named(core::RelationName name);
 [[nodiscard]] ObjectName sequence_named(core::RelationName name);
@@ -31,6 +38,8 @@ struct ObjectName {
 [[nodiscard]] std::optional<ObjectName> created_object(const ParsedStatement& statement);
 // What an entry of DROP, GRANT or REVOKE names, or the `object` of ALTER … RENAME and SET SCHEMA.
 [[nodiscard]] std::optional<ObjectName> named_object(std::string_view type, Node object);
+// The same with its schema even where that is "public".
+[[nodiscard]] std::optional<ObjectName> written_object(std::string_view type, Node object);
 // The subject of ALTER … RENAME or SET SCHEMA, and what it is called from then on.
 struct Renaming {
   ObjectName from;

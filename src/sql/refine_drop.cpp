@@ -116,10 +116,33 @@ class Drop {
       }
     }
     effects_.lock_at_least(lock_);
-    if (!cascade_ || object.tag() != "TypeName") return;
-    const core::CatalogType* type = find_type(name_of_list(object.body()["names"]), known_);
-    if (type == nullptr) return;
-    for (const RelationName& user : type->used_by) effects_.touch_too(user, LockMode::access_exclusive);
+    const auto written = cascade_ ? written_object(type_, object) : std::nullopt;
+    if (!written) return;
+    for (const core::CatalogObject* dropped : known_.objects(*written)) {
+      for (const CatalogDependent& dependent : dropped->dependents) along(dependent);
+    }
+  }
+
+  // The relation that goes, or loses something.
+  void along(const CatalogDependent& dependent) {
+    switch (dependent.kind) {
+      case DependentKind::function:
+      case DependentKind::publication:
+      case DependentKind::type:
+      case DependentKind::attribute:
+      case DependentKind::domain_constraint:
+      case DependentKind::object: return;
+      default: break;
+    }
+    if (dependent.kind == DependentKind::sequence || dependent.kind == DependentKind::index) {
+      const bool index = dependent.kind == DependentKind::index;
+      effects_.touch_too(dependent.name, LockMode::access_exclusive).kind =
+          index ? core::Touch::Kind::index : core::Touch::Kind::sequence;
+      if (!index) return;
+    }
+    effects_.touch_family_too(table_of(dependent), LockMode::access_exclusive);
+    const core::CatalogConstraint* key = key_of(dependent, known_);
+    if (key != nullptr) effects_.touch_family_too(key->references, LockMode::access_exclusive);
   }
 
   std::string_view type_;

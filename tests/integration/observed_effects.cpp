@@ -274,6 +274,8 @@ class Place {
       for (const auto& name : *names) key += name.schema + "." + name.name + " ";
       key += ";";
     }
+    for (const auto& object : request.objects)
+      key += object.kind + " " + object.name.schema + "." + object.name.name + " ";
     if (const auto found = snapshots_.find(key); found != snapshots_.end()) return found->second;
     auto snapshot = target_->catalog(request);
     if (!snapshot) throw std::runtime_error(snapshot.error().failure.message);

@@ -51,6 +51,7 @@ class CatalogTest : public test::TargetTest {
   // "view public.v", "trigger public.t on users (a, b)", "function public.f ~": one line a dependent.
   static std::string line(const CatalogDependent& dependent) {
     std::string out = std::string(to_string(dependent.kind)) + " " + dependent.name.schema + "." + dependent.name.name;
+    if (!dependent.inputs.empty()) out += "(" + dependent.inputs + ")";
     if (!dependent.table.empty()) out += " on " + dependent.table;
     for (const auto& column : dependent.columns) out += (&column == &dependent.columns.front() ? " (" : ", ") + column;
     return out + (dependent.columns.empty() ? "" : ")") + (dependent.certain ? "" : " ~");
@@ -424,8 +425,9 @@ TEST_F(CatalogTest, FunctionsByWhatTheirBodiesSay) {
     EXPECT_THAT(on_users, Contains("function public.body (name)"));
     std::erase(on_users, "function public.body (name)");
   }
-  EXPECT_THAT(on_users, UnorderedElementsAre("function public.takes", "function public.reads (name, Full Name) ~",
-                                             "function public.no_columns ~", "function public.proc (id) ~"));
+  EXPECT_THAT(on_users,
+              UnorderedElementsAre("function public.takes(users)", "function public.reads (name, Full Name) ~",
+                                   "function public.no_columns ~", "function public.proc (id) ~"));
   EXPECT_THAT(lines(in(catalog, "Odd-One")), ElementsAre("function public.odd (x) ~"));
 }
 

@@ -70,16 +70,28 @@ enum class DependentKind {
   statistics,
   publication,
   partition_key,
+  // These hang only on what is no relation: a function, a type, a schema, ….
+  table,
+  foreign_table,
+  column,
+  constraint,  // a CHECK of a table
+  index,
+  type,
+  attribute,  // of a composite type
+  domain_constraint,
+  object,  // anything else: an operator, a cast, an event trigger, …
 };
 [[nodiscard]] std::string_view to_string(DependentKind kind);
 
-// Something that hangs on a relation and is not one of its own columns, constraints or indexes.
+// Something that hangs on a relation and is not one of its own columns, constraints or indexes; or on another object.
 struct CatalogDependent {
   DependentKind kind = DependentKind::view;
-  RelationName name;                 // for what belongs to a table (trigger, policy, …): that table's schema
-  std::string table;                 // the table it belongs to, in the same schema; empty for views and functions
+  RelationName name;  // for what belongs to a table (trigger, policy, …): that table's schema
+  std::string table;  // the table, or type, it belongs to, in the same schema; empty for views, functions
   std::vector<std::string> columns;  // of the relation it hangs on; empty: the whole of it, or unknown
   bool certain = true;               // false: a function's text names it, which need not mean that it uses it
+  std::string inputs = {};           // of a function, an operator or a cast: "integer, text"
+  std::string identity = {};         // of an `object`, with what it is: "operator public.===(text,integer)"
 };
 
 enum class RelationKind { table, partitioned_table, view, materialized_view, foreign_table, sequence };
@@ -131,6 +143,17 @@ struct CatalogType {
   std::vector<RelationName> used_by = {};
 };
 
+// What a plan drops and is no relation, with all that PostgreSQL would drop along: also what hangs on its dependents,
+// but not what belongs to them and goes unseen (a column's indexes).
+struct CatalogObject {
+  std::string kind;  // "function" (procedures and aggregates too), "type" (domains too), "schema", "operator", …
+  RelationName name;
+  std::string inputs =
+      {};  // of a function: "integer, text"; of an operator: "NONE, text"; of an operator class: "btree"
+  std::vector<CatalogDependent> dependents = {};  // of a schema: what is in it, and what is outside and hangs on that
+  bool cut = false;                               // there are more
+};
+
 struct CatalogSnapshot {
   int server_version = 0;                // 150004 is 15.4
   std::vector<std::string> search_path;  // schemas in which an unqualified name is looked for, in order
@@ -138,6 +161,8 @@ struct CatalogSnapshot {
   std::vector<CatalogRelation> relations;
   std::vector<CatalogFunction> functions;
   std::vector<CatalogType> types;
+  std::vector<CatalogObject>
+      objects;  // each overload, and of an unqualified name those of each schema of the search_path
 
   // The first that the search_path finds, where the schema is empty. Null where the snapshot has none: it may still
   // exist unless the snapshot was asked for it.
@@ -159,6 +184,12 @@ struct CatalogRequest {
   std::vector<RelationName> relations = {};  // tables, views, indexes and sequences; what does not exist is left out
   std::vector<RelationName> functions = {};
   std::vector<RelationName> types = {};
+  struct Object {
+    std::string kind;  // as CatalogObject has it
+    RelationName name;
+    friend auto operator<=>(const Object&, const Object&) = default;
+  };
+  std::vector<Object> objects = {};  // to be dropped
 };
 
 }  // namespace diastole::core

@@ -99,7 +99,6 @@ DROP TYPE pair CASCADE;
 DROP FUNCTION settled();
 -- => nothing
 
--- may: unlisted
 DROP FUNCTION keep() CASCADE;
 -- => users ACCESS EXCLUSIVE
 
@@ -118,7 +117,6 @@ CREATE SCHEMA empty;
 DROP SCHEMA empty;
 -- => nothing
 
--- may: unlisted
 DROP SCHEMA app CASCADE;
 -- => app.notes ACCESS EXCLUSIVE
 

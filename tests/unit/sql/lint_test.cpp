@@ -631,7 +631,7 @@ TEST(LintTest, ContractShowsWhatGoesAlong) {
   EXPECT_THAT(found("drop-takes-along", "ALTER TABLE users DROP COLUMN age", Phase::contract, &catalog).concerned,
               ElementsAre("publication feed of public.users", "index public.users_age", "constraint users_age_check"));
   EXPECT_THAT(found("drop-takes-along", "ALTER TABLE users DROP COLUMN name", Phase::contract, &catalog).concerned,
-              Contains("function public.greet (its text names it)"));
+              Contains("function public.greet() (its text names it)"));
   EXPECT_THAT(found("drop-blocked-by-dependents", "DROP TABLE users", Phase::contract, &catalog).concerned,
               ElementsAre("view public.adults", "foreign key orders_user_fkey of public.orders"));
   EXPECT_THAT(found("ban-truncate-cascade", "TRUNCATE users CASCADE", Phase::contract, &catalog).concerned,
