@@ -101,6 +101,11 @@ std::string_view table_key(std::string_view table) {
   return table.starts_with(kUsualSchema) ? table.substr(kUsualSchema.size()) : table;
 }
 
+Known::Known(const core::CatalogSnapshot* catalog) : catalog_(catalog) {
+  if (catalog == nullptr) return;
+  for (const core::CatalogObject& object : catalog->objects) objects_by_name_.emplace(object.name.name, &object);
+}
+
 const CatalogRelation* Known::relation(const RelationName& name) const {
   if (catalog_ == nullptr || name.name.empty()) return nullptr;
   if (const Learned* known = learned_.empty() ? nullptr : learned(to_sql(name)); known != nullptr) {

@@ -38,7 +38,7 @@ struct Analysed;
 
 class Known {
  public:
-  explicit Known(const core::CatalogSnapshot* catalog) : catalog_(catalog) {}
+  explicit Known(const core::CatalogSnapshot* catalog);
 
   [[nodiscard]] const core::CatalogSnapshot* catalog() const { return catalog_; }
   // 0: not known.
@@ -154,8 +154,9 @@ class Known {
   };
 
   [[nodiscard]] bool is_small(const core::CatalogRelation& one, int depth) const;
-  // Dropped or changed; its schema may have been left out.
-  [[nodiscard]] bool is_gone(ObjectName object) const;
+  // Its schema may have been left out in them.
+  [[nodiscard]] bool lists(const ObjectNames& names, ObjectName object) const;
+  [[nodiscard]] bool is_gone(const ObjectName& object) const;  // dropped or changed
   [[nodiscard]] bool is_gone_member(const core::CatalogDependent& dependent, const Learned& holder) const;
   [[nodiscard]] const Learned* learned(std::string_view table) const;
   [[nodiscard]] const Learned* learned(const core::RelationName& full) const;
@@ -181,6 +182,7 @@ class Known {
   void learn_index(std::string_view table, const core::RelationName& name, Node index);
 
   const core::CatalogSnapshot* catalog_;
+  std::multimap<std::string_view, const core::CatalogObject*> objects_by_name_;  // of the catalog
   std::map<std::string, Learned, std::less<>> learned_;
   std::vector<Index> indexes_;  // created by the plan
   std::set<std::string, std::less<>> dropped_indexes_;

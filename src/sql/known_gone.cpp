@@ -17,9 +17,11 @@ std::vector<const CatalogObject*> Known::objects(const ObjectName& written) cons
   if (catalog_ == nullptr || objects_.contain(usual)) return found;
   const std::string kind = catalog_kind(written.type);
   const auto add = [&](std::string_view schema) {
-    for (const CatalogObject& one : catalog_->objects) {
-      if (one.kind == kind && one.name.schema == schema && one.name.name == written.name.name &&
-          (written.any_inputs || same_inputs(one.inputs, written.inputs)))
+    for (auto [at, end] = objects_by_name_.equal_range(written.name.name); at != end; ++at) {
+      const CatalogObject& one = *at->second;
+      const bool meant = one.kind == kind && one.name.schema == schema &&
+                         (written.any_inputs || same_inputs(one.inputs, written.inputs));
+      if (meant && !lists(dropped_, {.type = written.type, .name = one.name, .inputs = one.inputs}))
         found.push_back(&one);
     }
   };
@@ -31,13 +33,16 @@ std::vector<const CatalogObject*> Known::objects(const ObjectName& written) cons
   return found;
 }
 
-bool Known::is_gone(ObjectName object) const {
+bool Known::lists(const ObjectNames& names, ObjectName object) const {
   const std::string schema = object.name.schema;
-  const auto listed = [&] { return dropped_.contain(object) || changed_.contain(object); };
   if (schema == "public") object.name.schema.clear();
-  if (listed()) return true;
+  if (names.contain(object)) return true;
   object.name.schema.clear();
-  return contains(catalog_->search_path, schema) && listed();
+  return contains(catalog_->search_path, schema) && names.contain(object);
+}
+
+bool Known::is_gone(const ObjectName& object) const {
+  return lists(dropped_, object) || lists(changed_, object);
 }
 
 bool Known::is_gone(const CatalogDependent& dependent) const {

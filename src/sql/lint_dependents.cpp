@@ -264,10 +264,13 @@ std::vector<CatalogObject> dropped_objects(const Lint& lint) {
     if (!written) continue;
     for (const CatalogObject* object : lint.known().objects(*written)) dropped.push_back(*object);
   }
+  std::multimap<std::string_view, const CatalogObject*> by_name;
+  for (const CatalogObject& object : dropped) by_name.emplace(object.name.name, &object);
   for (CatalogObject& object : dropped) {
     std::erase_if(object.dependents, [&](const CatalogDependent& dependent) {
+      const auto [first, last] = by_name.equal_range(dependent.name.name);
       return lint.known().is_gone(dependent) ||
-             std::ranges::any_of(dropped, [&](const CatalogObject& other) { return is_same(dependent, other); });
+             std::any_of(first, last, [&](const auto& entry) { return is_same(dependent, *entry.second); });
     });
   }
   return dropped;

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "diastole/sql/analysis.hpp"
 #include "pasted_form.hpp"
 #include "support/catalog.hpp"
@@ -115,6 +117,7 @@ std::vector<std::string> form(std::string_view sql) {
     if (finding.rule != "drop-blocked-by-dependents" && finding.rule != "ban-drop-cascade") continue;
     EXPECT_THAT(test::paste(finding, core::Phase::contract, &catalog).refused, IsEmpty()) << sql;
     std::vector<std::string> steps;
+    steps.reserve(finding.safe_form.size());
     for (const core::SafeStep& step : finding.safe_form) steps.push_back(step.text);
     return steps;
   }
@@ -201,6 +204,16 @@ TEST(DependentsTest, OfAFunctionAreGoneOnceTheyUseAnother) {
   EXPECT_THAT(blocked("ALTER TABLE users DROP COLUMN age CASCADE; DROP VIEW adults; DROP FUNCTION check_age(int)"),
               Not(Contains("constraint users_age_check of public.users")));
   EXPECT_THAT(blocked("ALTER TABLE users ALTER feel TYPE text; DROP TYPE feeling"), IsEmpty());
+}
+
+TEST(DependentsTest, AreToldOnceOfAnObject) {
+  static const auto catalog = catalog_with_objects();
+  const auto told = [](std::string_view sql) {
+    return std::ranges::count(*lint(sql, core::Phase::contract, &catalog), "drop-blocked-by-dependents",
+                              &core::Finding::rule);
+  };
+  EXPECT_EQ(told("DROP FUNCTION check_age(int); DROP FUNCTION IF EXISTS check_age(int)"), 1);
+  EXPECT_EQ(told("DROP FUNCTION check_age(int); DROP FUNCTION check_age"), 2) << "the other one is left";
 }
 
 TEST(DependentsTest, OfASchemaAreWhatIsOutsideAndThenSomeOfWhatIsInIt) {

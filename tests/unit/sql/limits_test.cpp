@@ -151,6 +151,7 @@ const Shape kShapes[] = {
     {"publication", "ALTER PUBLICATION feed SET TABLE users", ", t#", ""},
     {"sequences", "", "ALTER SEQUENCE s# RESTART;", ""},
     {"functions", "", "CREATE OR REPLACE FUNCTION f#() RETURNS int LANGUAGE c;", ""},
+    {"functions dropped", "DROP FUNCTION f()", ", f#()", ""},
     {"owners", "ALTER TABLE users OWNER TO r", ", OWNER TO r", ""},
     {"index columns", "CREATE INDEX i ON users (age", ", a#", ")"},
     {"function", "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS '", "SELECT 1;", "'"},
@@ -190,11 +191,22 @@ TEST(TextTest, AMessageDoesNotEndWithinACharacter) {
   EXPECT_EQ(well_formed("a\xC3\xA2\xF0\x9F\x98z\xA2"), "a\xC3\xA2\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBDz\xEF\xBF\xBD");
 }
 
+// Each hangs on the next.
+core::CatalogSnapshot catalog_with_functions() {
+  auto catalog = test::shop_catalog();
+  for (int i = 0; i < 20'000; ++i) {
+    catalog.objects.push_back({.kind = "function", .name = {"public", fmt::format("f{}", i)}});
+    catalog.objects.back().dependents.push_back(
+        test::catalog_dependent(core::DependentKind::function, fmt::format("f{}", i + 1), "", {}));
+  }
+  return catalog;
+}
+
 class LimitsTest : public testing::TestWithParam<Shape> {};
 
 TEST_P(LimitsTest, TakesLittleTimeAndMemory) {
   const std::string text = text_of(GetParam());
-  const core::CatalogSnapshot catalog = test::shop_catalog();
+  const core::CatalogSnapshot catalog = catalog_with_functions();
   const UseFinder finder(catalog);
   const auto bounded = [&](std::string_view what, const std::function<void()>& run) {
     const long memory = peak_memory_kb();
