@@ -67,8 +67,8 @@ class ColumnForm {
   [[nodiscard]] std::string type() const {
     if (traits_.serial) return integer_of(traits_.type);
     if (traits_.constrained != Answer::yes) return text_.type;
-    const core::CatalogType* domain = known_.catalog()->type(name_of_identifier(traits_.type));
-    return domain == nullptr ? text_.type : domain->base;
+    const std::string base = known_.base_type(name_of_identifier(traits_.type));
+    return base.empty() ? text_.type : base;
   }
 
   void create_sequence() {

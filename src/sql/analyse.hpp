@@ -16,7 +16,7 @@ struct Analysed {
   std::string table;                  // the relation that it is about, as it is written; empty where there is none
   std::vector<ColumnTraits> columns;  // that a CREATE TABLE or ALTER TABLE defines, in their order
   core::Statement statement;          // without phase: the rules decide that
-  bool known = true;                  // false: nobody can tell what it does
+  std::string obscure;                // what of it nobody can tell the effects of; empty: there is nothing
   bool surely_creates = true;         // false: IF NOT EXISTS, what it creates may be an old table with rows
 };
 

@@ -122,7 +122,7 @@ Analysed analyse(const ParsedStatement& parsed, const Known& known) {
           .table = std::move(effects.table),
           .columns = std::move(effects.columns),
           .statement = std::move(effects.statement),
-          .known = effects.known,
+          .obscure = std::move(effects.obscure),
           .surely_creates = surely};
 }
 

@@ -89,9 +89,12 @@ Answer computed_per_row(Node expression, const Known& known) {
 
 Answer is_constrained(Node type, const std::string& name, const Known& known) {
   if (is_builtin_type(name) || name.ends_with("[]")) return Answer::no;  // values in arrays are not looked at
-  if (known.catalog() == nullptr) return Answer::maybe;
-  const auto* found = known.catalog()->type(name_of_list(type["names"]));
-  return found == nullptr ? Answer::maybe : found->constrained ? Answer::yes : Answer::no;
+  const Answer checked = known.is_checked_type(name_of_list(type["names"]));
+  // A type that the catalog has not may come with an extension that the plan creates.
+  constexpr auto kOfExtensions = std::to_array<std::string_view>(
+      {"citext", "geography", "geometry", "halfvec", "hstore", "ltree", "sparsevec", "vector"});
+  const bool of_extension = known.catalog() != nullptr && contains(kOfExtensions, last_name(type["names"]));
+  return checked == Answer::maybe && of_extension ? Answer::no : checked;
 }
 
 }  // namespace

@@ -102,7 +102,7 @@ std::string alter_text(const ParsedStatement& statement, Node relation) {
   return without_comments(statement.text.substr(0, end_of_name(statement.text, place_in(statement, relation))));
 }
 
-std::string indexed_text(const ParsedStatement& statement, Node relation) {
+std::string text_behind_name(const ParsedStatement& statement, Node relation) {
   const std::size_t end = end_of_name(statement.text, place_in(statement, relation));
   std::string text = without_comments(statement.text.substr(end));
   return text.starts_with('*') ? std::string(trim(std::string_view(text).substr(1))) : text;

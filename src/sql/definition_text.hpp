@@ -31,8 +31,8 @@ struct ColumnText {
 [[nodiscard]] std::string with_type(const ParsedStatement& statement, Node column, std::string_view type);
 // ALTER TABLE IF EXISTS ONLY app.t: up to the name, and with it.
 [[nodiscard]] std::string alter_text(const ParsedStatement& statement, Node relation);
-// What stands behind the table that CREATE INDEX names: USING …, columns, WHERE ….
-[[nodiscard]] std::string indexed_text(const ParsedStatement& statement, Node relation);
+// What stands behind the table's name: of CREATE INDEX USING …, columns, WHERE …; of ALTER TABLE its subcommands.
+[[nodiscard]] std::string text_behind_name(const ParsedStatement& statement, Node relation);
 
 // What the bounds of ATTACH PARTITION say of one column, as the expression of a CHECK; empty where they are not so
 // simple or the table's key is not known.

@@ -48,8 +48,8 @@ void Effects::create(std::string relation) {
     created_.push_back(std::move(relation));
 }
 
-void Effects::unknown() {
-  known = false;
+void Effects::unknown(std::string what) {
+  obscure = what.empty() ? statement.kind : std::move(what);
   statement.destructive = true;
   lock_at_least(LockMode::access_exclusive);
 }
@@ -64,7 +64,7 @@ void Effects::finish() {
            (may_miss && known_.is_absent(name_of_identifier(relation)));
   });
   for (Touch& touched : touched_) {
-    if (!known) touched.scans = touched.rewrites = Answer::maybe;
+    if (!obscure.empty()) touched.scans = touched.rewrites = Answer::maybe;
     statement.lock = std::max(statement.lock, touched.lock);
   }
   statement.touches = std::move(touched_);

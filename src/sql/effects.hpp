@@ -48,7 +48,7 @@ class Effects {
   }
 
   core::Statement statement;       // touches, creates and lock are filled at the end, from what was touched
-  bool known = true;               // false: nobody can tell what it does
+  std::string obscure;             // see Analysed
   bool may_miss = false;           // IF EXISTS: what is not there is no error
   std::optional<bool> reversible;  // where it is not simply the opposite of destructive
   std::string table;               // see Analysed
@@ -94,8 +94,8 @@ class Effects {
   void unlist(std::string name) { unlisted_.insert(std::move(name)); }
   // A lock on something that is not listed.
   void lock_at_least(core::LockMode lock) { unlisted_lock_ = std::max(unlisted_lock_, lock); }
-  // Nobody can tell what it does: assume the worst.
-  void unknown();
+  // Nobody can tell what it does, or what that in it does: assume the worst.
+  void unknown(std::string what = {});
 
   // What the statements before have created is nothing that existed.
   void finish();

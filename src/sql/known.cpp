@@ -297,6 +297,29 @@ bool Known::has_valid_check(std::string_view table) const {
          });
 }
 
+Answer Known::is_checked_type(const RelationName& type) const {
+  if (const auto made = types_.find(type_named(type).name); made != types_.end()) return made->second.checked;
+  const auto* present = catalog_ == nullptr ? nullptr : catalog_->type(type);
+  if (present == nullptr) return Answer::maybe;
+  return present->constrained ? Answer::yes : Answer::no;
+}
+
+std::string Known::base_type(const RelationName& domain) const {
+  constexpr int kMaxDomains = 50;
+  std::string base;
+  RelationName name = domain;
+  for (int i = 0; i < kMaxDomains; ++i) {
+    const auto made = types_.find(type_named(name).name);
+    const auto* present = catalog_ == nullptr ? nullptr : catalog_->type(name);
+    if (made == types_.end() && present == nullptr) break;
+    const std::string& below = made != types_.end() ? made->second.base : present->base;
+    if (below.empty()) break;
+    base = below;
+    name = name_of_identifier(base);
+  }
+  return base;
+}
+
 bool Known::is_constrained(std::string_view table, std::string_view column) const {
   const auto unique = [&](const Index& one) {
     return one.unique && one.table == table_key(table) && contains(one.columns, column);

@@ -90,6 +90,10 @@ class Known {
   // The statements before have dropped it, what it belongs to or what it used, or put something else in its place.
   [[nodiscard]] bool is_gone(const core::CatalogDependent& dependent) const;
   [[nodiscard]] bool is_dropped_column(const core::RelationName& table, std::string_view column) const;
+  // Whether the type's values are checked: it is a domain with constraints.
+  [[nodiscard]] core::Answer is_checked_type(const core::RelationName& type) const;
+  // What a domain is over, through all domains; empty where nobody says.
+  [[nodiscard]] std::string base_type(const core::RelationName& domain) const;
   // The plan has made a CHECK or UNIQUE that asks something of the column.
   [[nodiscard]] bool is_constrained(std::string_view table, std::string_view column) const;
   // The table of an index, as a plan's statements know it; empty where nobody says.
@@ -164,6 +168,7 @@ class Known {
   void learn_created(const Analysed& statement);
   void learn_object(const Analysed& statement);
   void learn_changed(const ParsedStatement& statement);
+  void learn_type(const ObjectName& type, Node domain);
   void learn_table(Node body, bool created);
   void learn_drop(Node body);
   void learn_gone(const std::string& table);
@@ -186,9 +191,10 @@ class Known {
   std::map<std::string, Learned, std::less<>> learned_;
   std::vector<Index> indexes_;  // created by the plan
   std::set<std::string, std::less<>> dropped_indexes_;
-  ObjectNames objects_;  // created by the plan, in this phase
-  ObjectNames dropped_;  // by the plan, or called otherwise, and known to old code
-  ObjectNames changed_;  // it says something else: CREATE OR REPLACE, ALTER POLICY
+  ObjectNames objects_;                           // created by the plan, in this phase
+  ObjectNames dropped_;                           // by the plan, or called otherwise, and known to old code
+  ObjectNames changed_;                           // it says something else: CREATE OR REPLACE, ALTER POLICY
+  std::map<core::RelationName, MadeType> types_;  // made by the plan
 };
 
 }  // namespace diastole::sql

@@ -78,8 +78,29 @@ void Known::learn_table(Node body, bool created) {
   }
 }
 
+// A domain says what its values must be, or another that it stands on may.
+void Known::learn_type(const ObjectName& type, Node domain) {
+  MadeType made;
+  if (const Node base = domain["typeName"]; domain["domainname"]) {
+    made.base = type_name(base);
+    if (!is_builtin_type(made.base)) made.checked = is_checked_type(name_of_list(base["names"]));
+  }
+  for (const Node node : domain["constraints"]) {
+    const std::string_view kind = node.body().text("contype");
+    if (kind == "CONSTR_CHECK" || kind == "CONSTR_NOTNULL") made.checked = Answer::yes;
+  }
+  types_.insert_or_assign(type.name, std::move(made));
+}
+
 void Known::learn_object(const Analysed& statement) {
+  const Node body = statement.parsed.body;
+  const bool demands = body.text("subtype") == "C" || body.text("subtype") == "O";  // ADD CONSTRAINT, SET NOT NULL
+  if (statement.parsed.tag == "AlterDomainStmt" && demands) {
+    const auto altered = types_.find(type_named(name_of_list(body["typeName"])).name);
+    if (altered != types_.end()) altered->second.checked = Answer::yes;
+  }
   const auto made = created_object(statement.parsed);
+  if (made && made->type == "OBJECT_TYPE") learn_type(*made, body);
   if (!made || (!statement.surely_creates && !is_absent(*made))) return;
   const bool there = catalog_ != nullptr && ((made->type == "OBJECT_TYPE" && catalog_->type(made->name) != nullptr) ||
                                              (made->type == "OBJECT_SEQUENCE" && relation(made->name) != nullptr));
@@ -173,6 +194,8 @@ void Known::rename_column(std::string_view table, std::string_view from, std::st
 void Known::rename_object(const Renaming& renaming) {
   if (!is_new(renaming.from)) dropped_.add(renaming.from);
   objects_.rename(renaming);
+  if (const auto type = types_.find(renaming.from.name); type != types_.end() && renaming.from.type == "OBJECT_TYPE")
+    types_.insert_or_assign(renaming.to.name, type->second);
   if (renaming.from.type == "OBJECT_SCHEMA") rename_schema(renaming.from.name.name, renaming.to.name.name);
 }
 

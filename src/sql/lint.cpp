@@ -185,9 +185,17 @@ bool does_nothing(const ParsedStatement& statement, const Known& known) {
   return statement.body.flag("missing_ok") && is_relation(relation) && known.is_absent(name_of(relation));
 }
 
+void lint_obscure(const Lint& lint) {
+  core::Finding* found = lint.reporter.report(kUnanalysable, {.kind = lint.statement.obscure});
+  if (found == nullptr || lint.statement.parsed.tag != "DoStmt") return;
+  StepWriter steps(lint.known(), {});
+  steps.sql("<the statements of its body>", "a step runs once, so that they need no guard against what is there");
+  found->safe_form = steps.take();
+}
+
 void lint_statement(const Lint& lint, const Before& before, std::size_t statements, const AnalysisOptions& options) {
   const Analysed& one = lint.statement;
-  if (!one.known) lint.reporter.report(kUnanalysable, {.kind = one.statement.kind});
+  if (!one.obscure.empty()) lint_obscure(lint);
   if (!one.statement.transactional && statements > 1) {
     lint.reporter.report(kConcurrentInTransaction, {.kind = one.statement.kind, .statement = one.statement.sql});
   }

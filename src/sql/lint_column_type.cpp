@@ -34,7 +34,9 @@ class TypeRules {
     const bool not_null = of_.not_null;
     const TypeChange change = type_change(known_, table_, name_, definition);
     const Blanks texts = blanks();
-    const bool free = change.widens && change.rewrites == Answer::no;
+    const bool builds = change.builds_index && !definition["collClause"];  // see change_collation
+    const bool quick = idle_ || (change.rewrites == Answer::no && !builds);
+    const bool free = change.widens && change.rewrites == Answer::no && quick;
     if (not_null && !idle_) {
       if (core::Finding* found = reporter_.report(kTypeWithNotNull, texts))
         found->safe_form = free ? type_then_not_null(definition) : new_column_form(definition, true);
@@ -42,11 +44,11 @@ class TypeRules {
     if (free && definition["collClause"]) change_collation(definition);
     if (free && change.scans == Answer::yes && !change.check.empty() && !idle_) type_under_check(definition, change);
     if (free) return;
-    const auto in_contract = idle_ || change.rewrites == Answer::no ? kPasses
-                             : change.rewrites == Answer::yes       ? std::optional(kError)
-                                                                    : std::optional(kWarning);
+    const auto in_contract = quick                              ? kPasses
+                             : change.rewrites == Answer::maybe ? std::optional(kWarning)
+                                                                : std::optional(kError);
     const auto in_expand = known_to_old_code() ? std::optional(kError) : in_contract;
-    const bool long_lock = !idle_ && !type_ && change.rewrites != Answer::no;
+    const bool long_lock = !quick && !type_;
     core::Finding* found = reporter_.report(
         kChangingColumnType, texts, in_expand, in_contract,
         {.itself = long_lock, .old_code = !long_lock || (known_to_old_code() && reporter_.phase() != kContract)});

@@ -1,5 +1,6 @@
 // Rules on indexes.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -64,12 +65,45 @@ void lint_replacement(const Lint& lint, const std::string& table, const std::vec
                                         .statement = found->statement});
 }
 
+// The index's key, as GROUP BY can have it: without collations, operator classes and orders.
+std::vector<std::string> key_parts(const Lint& lint, std::string_view text) {
+  std::vector<std::string> parts;
+  std::size_t begin = text.find('(') + 1;
+  for (const Node element : lint.body()["indexParams"]) {
+    const std::size_t end = visit_outside(text, begin, [&](std::size_t i) { return text[i] != ','; });
+    const std::string_view part = trim(text.substr(begin, end - begin));
+    begin = std::min(end + 1, text.size());
+    const std::string_view column = element.body().text("name");
+    if (!column.empty()) {
+      parts.push_back(quote_identifier(column));
+      continue;
+    }
+    const std::size_t close = visit_outside(part, part.find('(') + 1, [](std::size_t) { return true; });
+    parts.emplace_back(part.substr(0, close + 1));  // f(a), or (a + 1)
+  }
+  return parts;
+}
+
+// Rows that an index does not hold, or in which it takes NULLs for different, may be equal.
+void lint_equal_rows(const Lint& lint, const std::string& table) {
+  const std::string text = text_behind_name(lint.statement.parsed, lint.body()["relation"]);
+  const auto parts = key_parts(lint, text);
+  std::vector<std::string> conditions;
+  if (lint.body()["whereClause"]) conditions.push_back(fmt::format("({})", text_behind(text, "WHERE")));
+  if (!lint.body().flag("nulls_not_distinct")) {
+    for (const std::string& part : parts) conditions.push_back(part + " IS NOT NULL");
+  }
+  if (conditions.empty()) conditions.emplace_back("true");
+  lint.reporter.report(kMayFail, {.table = table,
+                                  .column = fmt::format("{}", fmt::join(parts, ", ")),
+                                  .name = fmt::format("{}", fmt::join(conditions, " AND "))});
+}
+
 void lint_unique(const Lint& lint, const std::string& table, const std::vector<std::string>& columns) {
   if (lint.known().is_new(table)) return;
   const NewColumns added = [&](std::string_view name) { return lint.known().new_column(table, name); };
   const Blanks blanks{.table = table, .statement = std::string(lint.text())};
-  if (lint_unique_key(lint, lint.body(), columns, added, blanks) && !lint.idle(table))
-    lint.reporter.report(kMayFail, {.table = table, .column = key_text(columns)});
+  if (lint_unique_key(lint, lint.body(), columns, added, blanks) && !lint.idle(table)) lint_equal_rows(lint, table);
 }
 
 // Old code's ON CONFLICT finds it by its columns, and may count on it to refuse what is there already.
@@ -145,7 +179,7 @@ void lint_index(const Lint& lint) {
   const auto by_partition = [&](core::Finding* found) {
     if (found == nullptr || !is_partitioned(lint, relation)) return;
     StepWriter steps(lint.known(), table);
-    steps.index(index_name(lint), indexed_text(lint.statement.parsed, relation), lint.body().flag("unique"));
+    steps.index(index_name(lint), text_behind_name(lint.statement.parsed, relation), lint.body().flag("unique"));
     found->safe_form = steps.take();
   };
   if (concurrent) {

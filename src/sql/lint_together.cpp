@@ -5,6 +5,7 @@
 
 #include "column_def.hpp"
 #include "contains.hpp"
+#include "definition_text.hpp"
 #include "lint.hpp"
 #include "rows.hpp"
 
@@ -69,7 +70,20 @@ void lint_foreign_keys(const Lint& lint, const Before& before) {
     if (more.insert(table).second) last = std::move(table);
   }
   if (more.empty() || before.referenced.size() + more.size() < 2) return;
-  lint.reporter.report(kMultipleForeignKeys, {.name = last, .statement = std::string(lint.text())});
+  // Alone in its step it would still have all of its own.
+  const std::string statement(more.size() == 1 ? lint.text() : std::string_view{});
+  lint.reporter.report(kMultipleForeignKeys, {.name = last, .statement = statement});
+}
+
+// The second changes or drops what the first adds. One ALTER TABLE would do that before it adds, and so fail.
+bool builds_on(const Analysed& first, const Analysed& second) {
+  return std::ranges::any_of(second.parsed.body["cmds"], [&](Node node) {
+    const std::string_view name = node.body().text("name");
+    return !name.empty() && std::ranges::any_of(first.parsed.body["cmds"], [&](Node before) {
+      const Node made = before.body()["def"].body();
+      return made.text("colname") == name || made.text("conname") == name;
+    });
+  });
 }
 
 // Two that stand one behind the other, with equal locks: what takes a weaker one may well stand alone.
@@ -82,13 +96,11 @@ void lint_mergeable(const Lint& lint, const Analysed& last) {
   constexpr auto kAlone = std::to_array<std::string_view>({"AT_AttachPartition", "AT_DetachPartition"});
   const auto alone = [&](Node node) { return contains(kAlone, node.body().text("subtype")); };
   if (std::ranges::any_of(lint.body()["cmds"], alone) || std::ranges::any_of(last.parsed.body["cmds"], alone)) return;
-  const std::string_view text = lint.text();
-  const std::size_t name = text.find(table);
-  lint.reporter.report(kMultipleAlter, {.table = table,
-                                        .statement = name == std::string_view::npos
-                                                         ? std::string{}
-                                                         : fmt::format("{}, {}", last.parsed.text,
-                                                                       trim(text.substr(name + table.size())))});
+  const Node relation = lint.body()["relation"];
+  const bool same_reach = relation.flag("inh") == last.parsed.body["relation"].flag("inh");  // with or without ONLY
+  if (!same_reach || builds_on(last, lint.statement)) return;
+  const std::string more = text_behind_name(lint.statement.parsed, relation);
+  lint.reporter.report(kMultipleAlter, {.table = table, .statement = fmt::format("{}, {}", last.parsed.text, more)});
 }
 
 bool may_take_long(const Lint& lint) {

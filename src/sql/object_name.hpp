@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "diastole/core/catalog.hpp"
+#include "diastole/core/plan.hpp"
 #include "parse.hpp"
 
 namespace diastole::sql {
@@ -30,6 +31,12 @@ struct ObjectName {
 [[nodiscard]] std::string catalog_kind(std::string_view type);
 // The ObjectType of what core::CatalogDependent::identity begins with; empty for none.
 [[nodiscard]] std::string type_of_identity(std::string_view identity);
+
+// A type that the plan makes.
+struct MadeType {
+  core::Answer checked = core::Answer::no;  // it is a domain with constraints
+  std::string base = {};                    // of a domain
+};
 
 [[nodiscard]] ObjectName type_named(core::RelationName name);
 [[nodiscard]] ObjectName sequence_named(core::RelationName name);

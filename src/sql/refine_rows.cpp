@@ -1,9 +1,12 @@
 // Statements that read and write rows.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <set>
 
 #include "around.hpp"
+#include "builtin_functions.hpp"
 #include "contains.hpp"
 #include "effects.hpp"
 #include "refine.hpp"
@@ -156,6 +159,21 @@ bool is_named(Node relation, Node names) {
   return std::ranges::any_of(names, [&](Node name) { return name.body().text("relname") == wanted; });
 }
 
+// It does what its body says. Only what PostgreSQL's own do, and those that may write nothing, is known.
+bool does_anything(const core::RelationName& function, const Known& known) {
+  const bool own = function.schema.empty() || function.schema == "pg_catalog";
+  if (own && builtin_function(function.name) != nullptr) return false;
+  const auto* present = known.catalog() == nullptr ? nullptr : known.catalog()->function(function);
+  return present == nullptr || present->volatility == 'v';
+}
+
+// What PostgreSQL itself goes by: to write there is to change the schema behind its back.
+bool is_system_catalog(Node relation, const CatalogRelation* present) {
+  if (present != nullptr) return present->name.schema == "pg_catalog";
+  const auto [schema, name] = range_name(relation);
+  return schema == "pg_catalog" || (schema.empty() && name.starts_with("pg_"));
+}
+
 void lock_rows(Node select, const Known& known, Effects& effects) {
   std::vector<Node> relations;
   for (const Node from : select["fromClause"]) add_locked(from, relations);
@@ -218,6 +236,7 @@ void read_rows(const Mentions& mentions, bool queries, const Known& known, Effec
 void write_rows(std::string_view tag, Node node, const Known& known, Effects& effects) {
   const Node relation = node["relation"];
   const CatalogRelation* present = known.relation(relation);
+  if (is_system_catalog(relation, present)) effects.unknown(fmt::format("a change of {}", relation_name(relation)));
   const Write write = write_of(tag, node, present, known);
   effects.touch_family(relation, LockMode::row_exclusive, write.scans, Answer::no, write.reach);
   if (present == nullptr) return;
@@ -234,7 +253,7 @@ void name_written(std::string_view tag, Node node, const Known& /*known*/, Effec
   if (writes_rows(tag) && is_relation(node["relation"])) effects.touch(node["relation"], LockMode::row_exclusive);
 }
 
-// Where it says FOR UPDATE or its like.
+// Where it says FOR UPDATE or its like, or calls what may do as much as DO.
 void select(Node body, const Known& known, Effects& effects) {
   visit_objects(body, [&](std::string_view key, Node node) {
     if (key == "intoClause") {
@@ -242,6 +261,8 @@ void select(Node body, const Known& known, Effects& effects) {
       effects.create(relation_name(node["rel"]));
     }
     if (node["lockingClause"]) lock_rows(node, known, effects);
+    if (key == "FuncCall" && does_anything(name_of_list(node["funcname"]), known))
+      effects.unknown(fmt::format("{}()", dotted_name(node["funcname"])));
     if (key == "UpdateStmt" || key == "DeleteStmt" || key == "MergeStmt") effects.statement.destructive = true;
   });
 }

@@ -57,7 +57,7 @@ inline constexpr Rule kDdlInBackfill{
     {{{.phase = kExpand, .text = "{statement}"}}}};
 inline constexpr Rule kUnanalysable{
     "unanalysable-statement", kError, kError,
-    "{kind} cannot be analysed: which tables it locks, rewrites or destroys is not in its text"};
+    "{kind} cannot be analysed: which tables it locks, rewrites or destroys is not in the statement's text"};
 inline constexpr Rule kIdentifierTooLong{
     "identifier-too-long", kError, kError,
     "PostgreSQL cuts {name} off after 63 bytes, so that two long names can become one"};
@@ -229,7 +229,7 @@ inline constexpr Rule kChangingColumnType{
     .name = "changing-column-type",
     .expand = kError,
     .contract = kWarning,
-    .why = "a new type for {table}.{column} rewrites the table under ACCESS EXCLUSIVE",
+    .why = "a new type for {table}.{column} rewrites the table, or its indexes, under ACCESS EXCLUSIVE",
     .safe = {{{.phase = kExpand, .text = "ALTER TABLE {table} ADD COLUMN {name} {type}"},
               {.phase = kBackfill,
                .text = "table: {table}\nset: { {name}: {object} }\nwhere: {name} IS DISTINCT FROM ({object})",
@@ -303,14 +303,15 @@ inline constexpr Rule kGeneratedField{
       {.phase = kBackfill,
        .text = "table: {table}\nset: { {column}: {name} }\nwhere: {column} IS DISTINCT FROM ({name})",
        .form = core::SafeStep::Form::backfill}}}};
-inline constexpr Rule kConstrainedDomain{"adding-constrained-domain-field",
-                                         kError,
-                                         kError,
-                                         "the type of {column} is a domain with constraints, which rewrites {table} "
-                                         "under ACCESS EXCLUSIVE to check each row",
-                                         {{{.text = "ALTER TABLE {table} ADD COLUMN {column} {name}",
-                                            .note = "the domain's own type, and its CHECK as "
-                                                    "NOT VALID on the table"}}}};
+inline constexpr Rule kConstrainedDomain{
+    "adding-constrained-domain-field",
+    kError,
+    kError,
+    "the type of {column} is a domain with constraints (or may be), which rewrites {table} "
+    "under ACCESS EXCLUSIVE to check each row",
+    {{{.text = "ALTER TABLE {table} ADD COLUMN {column} {name}",
+       .note = "the domain's own type, and its CHECK as "
+               "NOT VALID on the table"}}}};
 inline constexpr Rule kTableRewrite{
     "table-rewrite", kError, kError,
     "this copies the whole of {table} under ACCESS EXCLUSIVE: nobody reads or writes it"};
@@ -506,7 +507,8 @@ inline constexpr Rule kMayFail{
     kWarning,
     kWarning,
     "this fails where rows of {table} have equal {column}; look before",
-    {{{.text = "SELECT {column} FROM {table} GROUP BY {column} HAVING count(*) > 1 LIMIT 10", .note = "to look"}}}};
+    {{{.text = "SELECT {column} FROM {table} WHERE {name} GROUP BY {column} HAVING count(*) > 1 LIMIT 10",
+       .note = "to look"}}}};
 inline constexpr Rule kJson{"add-column-json",
                             kWarning,
                             kWarning,

@@ -98,7 +98,8 @@ TypeChange type_change(const Known& known, std::string_view table, std::string_v
   const auto builds = [&](const core::CatalogIndex& index) {
     return rebuilds(index, *present, column, same_operators, known);
   };
-  if (std::ranges::any_of(present->indexes, builds)) change.scans = Answer::yes;
+  change.builds_index = std::ranges::any_of(present->indexes, builds);
+  if (change.builds_index) change.scans = Answer::yes;
   for (const core::CatalogConstraint& constraint : present->constraints) {
     const bool check = constraint.kind == core::ConstraintKind::check && constraint.valid;
     if (!check || !contains(constraint.columns, column)) continue;

@@ -16,6 +16,7 @@ struct TypeChange {
   core::Answer scans = core::Answer::maybe;        // for a rewrite, a CHECK, or an index that is built anew
   core::Answer checks_keys = core::Answer::maybe;  // foreign keys over the column are checked anew
   bool widens = false;                             // old code can go on as it is
+  bool builds_index = false;                       // with the table's lock held
   std::string check;                               // a valid CHECK that uses the column, and is checked anew
 };
 

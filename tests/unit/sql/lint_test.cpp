@@ -88,6 +88,9 @@ const Case kCases[] = {
     {"unanalysable-statement", "DO $$ BEGIN END $$", kSame,
      "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$"},
     {"unanalysable-statement", "COPY t FROM STDIN", kSame, "INSERT INTO t VALUES (1)"},
+    {"unanalysable-statement", "SELECT app.migrate_all()", kSame, "SELECT pg_catalog.now(), count(*) FROM t"},
+    {"unanalysable-statement", "UPDATE pg_attribute SET attnotnull = true WHERE attrelid = 1", kSame,
+     "UPDATE app.pg_attribute SET attnotnull = true WHERE id = 1"},
     {"ban-concurrent-index-creation-in-transaction", "SELECT 1; DROP INDEX CONCURRENTLY i", kSame,
      "DROP INDEX CONCURRENTLY i"},
     {"require-index-name", "CREATE INDEX CONCURRENTLY ON t (a)", kSame, "CREATE INDEX CONCURRENTLY i ON t (a)"},
@@ -301,6 +304,8 @@ const Case kCases[] = {
      "ALTER TABLE t ADD a int; ALTER TABLE o ADD b int"},
     {"multiple-alter-table", "ALTER TABLE t ADD a int; ALTER TABLE t ADD b int", kAdvice,
      "ALTER TABLE t ADD a int; ALTER TABLE t SET (fillfactor = 70)"},
+    {"multiple-alter-table", "ALTER TABLE t ADD a int; ALTER TABLE t ADD b int", kAdvice,
+     "ALTER TABLE t ADD a int DEFAULT 1; ALTER TABLE t ALTER a DROP DEFAULT"},
     {"multiple-foreign-keys",
      "ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES o NOT VALID; ALTER TABLE t ADD FOREIGN KEY (b) REFERENCES p NOT "
      "VALID",
@@ -385,6 +390,21 @@ const CatalogCase kCatalogCases[] = {
      "ALTER TABLE users ADD a tiny"},
     {"adding-constrained-domain-field", Phase::expand, "ALTER TABLE users ADD a positive",
      "ALTER TABLE users ADD a mood"},
+    {"adding-constrained-domain-field", Phase::expand,
+     "CREATE DOMAIN d AS int CHECK (value > 0); ALTER TABLE users ADD a d",
+     "CREATE TYPE d AS ENUM ('a'); ALTER TABLE users ADD a d"},
+    {"adding-constrained-domain-field", Phase::expand,
+     "CREATE DOMAIN d AS int; ALTER DOMAIN d SET NOT NULL; ALTER TABLE users ADD a public.d",
+     "CREATE TYPE e AS (b int); ALTER TYPE e RENAME TO d; ALTER TABLE users ADD a d"},
+    {"adding-constrained-domain-field", Phase::expand, "CREATE DOMAIN d AS positive; ALTER TABLE users ADD a d",
+     "CREATE DOMAIN d AS int DEFAULT 1; ALTER TABLE users ADD a d"},
+    {"adding-constrained-domain-field", Phase::expand, "ALTER TABLE users ADD a positive",
+     "CREATE EXTENSION citext; ALTER TABLE users ADD a citext"},
+    {"unanalysable-statement", Phase::expand, "SELECT dice()", "SELECT steady()"},
+    {"changing-column-type", Phase::contract, "ALTER TABLE users ALTER email TYPE citext",
+     "ALTER TABLE users ALTER state TYPE citext"},
+    {"changing-column-type", Phase::expand, "ALTER TABLE users ALTER state TYPE citext",
+     "ALTER TABLE users ALTER email TYPE varchar"},
     {"changing-column-type", Phase::expand, "ALTER TABLE users ALTER name TYPE varchar(10)",
      "ALTER TABLE users ALTER name TYPE varchar(30)"},
     {"changing-column-type", Phase::expand, "ALTER TABLE users ALTER age TYPE bigint",
@@ -672,6 +692,22 @@ TEST(LintTest, SafeFormIsTheStatementMadeSafe) {
             "expand: ALTER TABLE t ADD COLUMN b <type>\n"
             "backfill: backfill: table: t\nset: { b: a }\nwhere: b IS DISTINCT FROM a\n"
             "contract: ALTER TABLE t DROP COLUMN a");
+  EXPECT_EQ(safe("multiple-alter-table", "ALTER TABLE \"T\" ADD a int; ALTER TABLE /* the */ \"T\"\n  ADD b int"),
+            "ALTER TABLE \"T\" ADD a int, ADD b int");
+  EXPECT_EQ(safe("multiple-alter-table", "alter table A add b text; alter table a add c text"),
+            "alter table A add b text, add c text");
+  EXPECT_EQ(safe("multiple-foreign-keys", "CREATE TABLE t (a bigint REFERENCES o, b bigint REFERENCES p)"), "");
+  EXPECT_EQ(safe("unanalysable-statement", "DO $$ BEGIN NULL; END $$"), "<the statements of its body>");
+  EXPECT_EQ(safe("data-depends", "CREATE UNIQUE INDEX CONCURRENTLY i ON t USING btree (a DESC, \"B\")"),
+            "SELECT a, \"B\" FROM t WHERE a IS NOT NULL AND \"B\" IS NOT NULL GROUP BY a, \"B\" HAVING count(*) > 1 "
+            "LIMIT 10");
+  EXPECT_EQ(safe("data-depends",
+                 "CREATE UNIQUE INDEX CONCURRENTLY i ON t (lower(coalesce(a, ')')) text_pattern_ops, (b + 1) DESC) "
+                 "INCLUDE (c) NULLS NOT DISTINCT WHERE d OR e"),
+            "SELECT lower(coalesce(a, ')')), (b + 1) FROM t WHERE (d OR e) GROUP BY lower(coalesce(a, ')')), (b + 1) "
+            "HAVING count(*) > 1 LIMIT 10");
+  EXPECT_EQ(safe("data-depends", "CREATE UNIQUE INDEX CONCURRENTLY i ON t (a) NULLS NOT DISTINCT"),
+            "SELECT a FROM t WHERE true GROUP BY a HAVING count(*) > 1 LIMIT 10");
   EXPECT_EQ(safe("unbatched-dml", "UPDATE t SET a = lower(b), c = 'x, y' WHERE (d OR e) AND f"),
             "backfill: backfill: table: t\nset: { a: \"lower(b)\", c: \"'x, y'\" }\nwhere: \"(d OR e) AND f\"");
   EXPECT_EQ(safe("adding-field-with-default", "ALTER TABLE t ADD a float DEFAULT (1 + random()) NOT NULL, ADD b int"),

@@ -292,9 +292,10 @@ TEST(SafeFormTest, TheReasonIsTheOneThatHolds) {
   EXPECT_EQ(why("changing-column-type", "ALTER TABLE lookup ALTER label TYPE varchar(10)", Phase::expand),
             "code that runs may not expect another type of lookup.label");
   EXPECT_EQ(why("changing-column-type", "ALTER TABLE users ALTER age TYPE bigint", Phase::contract),
-            "a new type for users.age rewrites the table under ACCESS EXCLUSIVE");
+            "a new type for users.age rewrites the table, or its indexes, under ACCESS EXCLUSIVE");
   EXPECT_EQ(why("changing-column-type", "ALTER TABLE users ALTER age TYPE bigint", Phase::expand),
-            "a new type for users.age rewrites the table under ACCESS EXCLUSIVE; code that runs may not expect another "
+            "a new type for users.age rewrites the table, or its indexes, under ACCESS EXCLUSIVE; code that runs may "
+            "not expect another "
             "type of users.age");
   EXPECT_EQ(why("adding-not-nullable-field", "ALTER TABLE lookup ALTER label SET NOT NULL", Phase::expand),
             "old writers may leave lookup.label out");
