@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 
 #include "column_def.hpp"
 #include "contains.hpp"
@@ -77,13 +79,15 @@ void lint_foreign_keys(const Lint& lint, const Before& before) {
 
 // The second changes or drops what the first adds. One ALTER TABLE would do that before it adds, and so fail.
 bool builds_on(const Analysed& first, const Analysed& second) {
-  return std::ranges::any_of(second.parsed.body["cmds"], [&](Node node) {
-    const std::string_view name = node.body().text("name");
-    return !name.empty() && std::ranges::any_of(first.parsed.body["cmds"], [&](Node before) {
-      const Node made = before.body()["def"].body();
-      return made.text("colname") == name || made.text("conname") == name;
-    });
-  });
+  std::set<std::string_view> made;
+  for (const Node node : first.parsed.body["cmds"]) {
+    const Node definition = node.body()["def"].body();
+    made.insert(definition.text("colname"));
+    made.insert(definition.text("conname"));
+  }
+  made.erase("");
+  return std::ranges::any_of(second.parsed.body["cmds"],
+                             [&](Node node) { return made.contains(node.body().text("name")); });
 }
 
 // Two that stand one behind the other, with equal locks: what takes a weaker one may well stand alone.
