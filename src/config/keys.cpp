@@ -99,10 +99,10 @@ constexpr Key kKeys[] = {
     {"execution.lock_retry_max", [](Draft& d) -> Milliseconds& { return d.config.execution.lock_retry_max; },
      "The longest pause between two attempts; pauses grow up to it.", 10, 10 * kMinute},
     {"execution.statement_timeout", [](Draft& d) -> Milliseconds& { return d.config.execution.statement_timeout; },
-     "How long a statement that blocks others may run.", 100, kDay},
+     "How long a statement that blocks others may run; a batch too.", 100, kDay},
     {"execution.long_statement_timeout",
      [](Draft& d) -> Milliseconds& { return d.config.execution.long_statement_timeout; },
-     "How long CONCURRENTLY and VALIDATE CONSTRAINT may run.", kMinute, 30 * kDay},
+     "How long CONCURRENTLY, VALIDATE CONSTRAINT and the verification of a backfill may run.", kMinute, 30 * kDay},
     {"execution.workers", [](Draft& d) -> int& { return d.config.execution.workers; },
      "How many plans may act at the same time.", 1, 64},
 

@@ -3,7 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
+#include <iterator>
+
+#include "diastole/core/plan.hpp"
 
 namespace diastole::core {
 namespace {
@@ -24,12 +28,31 @@ std::optional<Milliseconds> time_for(double left, double rate) {
   return Milliseconds{std::llround(time)};
 }
 
+bool of_a_name(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+}
+
+// Whether the expression may use the column: its name stands in it somewhere.
+bool names(std::string_view expression, std::string_view column) {
+  const auto same = [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); };
+  for (auto rest = expression;;) {
+    const auto found = std::ranges::search(rest, column, same);
+    if (found.empty()) return false;
+    const bool begins = found.begin() == expression.begin() || !of_a_name(*std::prev(found.begin()));
+    const bool ends = found.end() == expression.end() || !of_a_name(*found.end());
+    if (begins && ends) return true;
+    rest = {std::next(found.begin()), expression.end()};
+  }
+}
+
 }  // namespace
 
-int next_batch_rows(int rows, Milliseconds took, const PacingLimits& limits) {
-  if (took <= limits.target) return std::clamp(rows + std::max(10, rows / 10), limits.min_rows, limits.max_rows);
+int next_batch_rows(int rows, Milliseconds took, Milliseconds changing, const PacingLimits& limits) {
+  const auto within = [&](int next) { return std::clamp(next, limits.min_rows, limits.max_rows); };
+  if (took <= limits.target || 5 * changing <= took) return within(rows + std::max(10, rows / 10));
+  if (5 * changing <= 2 * took) return within(rows);
   const auto fitting = rows * limits.target.count() / took.count();
-  return std::clamp(std::max(rows / 2, static_cast<int>(fitting)), limits.min_rows, limits.max_rows);
+  return within(std::max(rows / 2, static_cast<int>(fitting)));
 }
 
 int halved_batch_rows(int rows, const PacingLimits& limits) {
@@ -37,10 +60,16 @@ int halved_batch_rows(int rows, const PacingLimits& limits) {
 }
 
 bool blames_row(std::string_view sqlstate) {
-  // Classes of PostgreSQL's documentation, appendix A: cardinality (a subquery of more than one row), data, integrity
-  // constraints, WITH CHECK OPTION, limits (an index entry that is too long), and what a trigger raises.
-  constexpr std::string_view kBlaming[] = {"21", "22", "23", "44", "54000", "P0001", "P0004"};
-  return std::ranges::any_of(kBlaming, [&](std::string_view begin) { return sqlstate.starts_with(begin); });
+  // Classes of PostgreSQL's documentation, appendix A: CASE without a case, cardinality (a subquery of more than one
+  // row), data, integrity constraints, WITH CHECK OPTION, limits (an index entry that is too long), and PL/pgSQL's.
+  constexpr std::string_view kBlaming[] = {"20", "21", "22", "23", "44", "54000", "P0"};
+  // All others there. What is not among them a trigger or a function of the user's has raised.
+  constexpr std::string_view kOthers =
+      "00 01 02 03 08 09 0A 0B 0F 0L 0P 0Z 24 25 26 27 28 2B 2D 2F 34 38 39 3B 3D 3F 40 "
+      "42 53 54 55 57 58 72 F0 HV XX";
+  if (sqlstate.size() != 5) return false;
+  return std::ranges::any_of(kBlaming, [&](std::string_view begin) { return sqlstate.starts_with(begin); }) ||
+         !kOthers.contains(sqlstate.substr(0, 2));
 }
 
 std::string shown(const std::vector<RowFault>& faults) {
@@ -52,6 +81,14 @@ std::string shown(const std::vector<RowFault>& faults) {
   }
   if (faults.size() > kShown) text += fmt::format("; and {} more", faults.size() - kShown);
   return text;
+}
+
+bool repeatable(const Backfill& backfill) {
+  if (!backfill.sql.empty()) return false;
+  if (backfill.verify == "zero_rows") return true;
+  return std::ranges::none_of(backfill.set, [&](const auto& entry) {
+    return std::ranges::any_of(backfill.set, [&](const auto& set) { return names(entry.second, set.first); });
+  });
 }
 
 Milliseconds estimated_time(std::int64_t rows, int workers) {

@@ -18,6 +18,7 @@ namespace {
 constexpr Names<WalkBy, 2> kWalkBy{{{WalkBy::blocks, "blocks"}, {WalkBy::key, "key"}}};
 
 constexpr int kTidRangeScans = 140000;  // the first version that reads a range of ctid without a scan of the table
+constexpr int kRecordHash = 140000;     // the first version that hashes keys of any type: what strides by key need
 constexpr int kStrides = 16;            // measured: with fewer an index in the walk's order splits its pages
 constexpr int kRoomForAll = 45;         // a fillfactor at which each page has room for a second version of its rows
 
@@ -78,6 +79,11 @@ const CatalogIndex* path_of(const CatalogRelation& table, const Backfill& backfi
 bool in_order_of_insertion(const CatalogRelation& table, const std::string& column) {
   const auto type = table.column(column)->base_type;
   return type == "smallint" || type == "integer" || type == "bigint" || type == "date" || type.starts_with("timestamp");
+}
+
+bool integer(const CatalogRelation& table, const std::string& column) {
+  const auto& type = table.column(column)->type;
+  return type == "smallint" || type == "integer" || type == "bigint";
 }
 
 std::unexpected<Error> no_way(std::string message) {
@@ -245,7 +251,14 @@ Result<Walk> choose_walk(const CatalogSnapshot& catalog, const CatalogRelation& 
   }
 
   auto strides = strides_for(relations, backfill);
-  if (backfill.strides) {
+  const bool hashed =
+      walk.by == WalkBy::blocks || integer(table, walk.key.back()) || catalog.server_version >= kRecordHash;
+  if (backfill.strides.value_or(1) > 1 && !hashed)
+    return no_way(
+        fmt::format("strides along {} need PostgreSQL 14: older servers cannot hash such a key", walk.key.back()));
+  if (!hashed && strides.count > 1) {
+    strides = {.count = 1, .because = "one pass over each window: this server cannot hash such a key"};
+  } else if (backfill.strides) {
     strides = {.count = *backfill.strides, .because = "strides as the plan wishes"};
   } else if (walk.by == WalkBy::key && strides.count > 1 && !in_order_of_insertion(table, walk.key.front())) {
     strides = {.count = 1,

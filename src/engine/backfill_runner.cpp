@@ -17,6 +17,7 @@ constexpr Milliseconds kProgressEvery{1'000};
 constexpr Milliseconds kHoldToldEvery{10'000};  // while it goes on for the same reason: it may do so for hours
 constexpr Milliseconds kLogEvery{60'000};
 constexpr std::size_t kLockWaitsInARow = 100;
+constexpr std::size_t kSoonLockWaits = 20;
 
 bool timed_out(const ports::TargetError& error) {
   return error.failure.sqlstate == "57014";
@@ -102,8 +103,9 @@ ActResult BackfillRun::ended_by(Stop stop) {
     return conclude(core::StepInterrupted{act_.step.id, core::Applied::partial, asked->why});
   auto& error = std::get<ports::TargetError>(stop);
   if (error.code == ErrorCode::interrupted) return ended_by(Asked{act_.hand.asked().value_or("cancelled")});
-  // Unknown or not, the cursor in the target knows which batch was the last.
-  if (passes_by_itself(error.code))
+  // Unknown or not, the cursor in the target knows which batch was the last. A lock: batches have waited for theirs
+  // long enough, so it is one of what comes before and after them.
+  if (passes_by_itself(error.code) || error.code == ErrorCode::lock_timeout)
     return {.again_later = runner_.later(act_.state.plan, act_.step.id, error), .preflight = {}};
   return conclude(core::StepFailed{act_.step.id, core::Applied::partial, std::move(error.failure)});
 }
@@ -114,13 +116,19 @@ ActResult BackfillRun::run() {
   take(*std::move(begun));
   tell_walk();
   throttle_.start(runner_.settings_.look_every, [this](const core::Throttle& throttle) { tell_hold(throttle); });
+  auto verification = work_;
+  verification.statement_timeout = runner_.settings_.long_statement_timeout;
   const int first_pass = state_.pass;  // of this attempt: a retry has its passes anew
   for (;;) {
     if (auto stop = pass()) return ended_by(*std::move(stop));
-    const auto remaining = act_.target.backfill_remaining(work_, act_.hand.token());
-    if (!remaining) return ended_by(remaining.error());
+    auto remaining = act_.target.backfill_remaining(verification, act_.hand.token());
+    if (!remaining) {
+      auto& failure = remaining.error().failure;
+      failure.message = "its verification: " + failure.message;
+      return ended_by(std::move(remaining.error()));
+    }
     if (*remaining == 0) break;
-    if (state_.pass - first_pass + 1 >= runner_.settings_.max_passes)
+    if (!core::repeatable(work_.backfill) || state_.pass - first_pass + 1 >= runner_.settings_.max_passes)
       return conclude(core::StepFailed{act_.step.id, core::Applied::partial, left_over(*remaining)});
     auto again = act_.target.backfill_again(work_);
     if (!again) return ended_by(std::move(again.error()));
@@ -213,7 +221,7 @@ bool BackfillRun::walk(int part, Milliseconds& took) {
       vacuum(part);
       unvacuumed = 0;
     }
-    attempt = {.rows = core::next_batch_rows(attempt.rows, took, runner_.settings_.pacing)};
+    attempt = {.rows = core::next_batch_rows(attempt.rows, took, batch->changing, runner_.settings_.pacing)};
   }
 }
 
@@ -285,6 +293,10 @@ bool BackfillRun::after_error(ports::TargetError error, Attempt& attempt) {
   if (core::blames_row(error.failure.sqlstate)) return after_fault(std::move(error), attempt);
   const bool smaller_helps = timed_out(error) && attempt.rows > settings.pacing.min_rows;
   if (error.code != ErrorCode::lock_timeout && !smaller_helps) {
+    if (timed_out(error))
+      error.failure.hint =
+          fmt::format("a batch of {} rows takes longer than {}; the step's statement_timeout says more", attempt.rows,
+                      format_duration(work_.statement_timeout));
     stop_all(std::move(error));
     return false;
   }
@@ -293,7 +305,11 @@ bool BackfillRun::after_error(ports::TargetError error, Attempt& attempt) {
     return false;
   }
   attempt.rows = core::halved_batch_rows(attempt.rows, settings.pacing);
-  const auto retry_in = runner_.backoff(1, std::min(settings.lock_retry_max, Milliseconds{200}));
+  // A batch that waits holds nobody up: soon where the lock is a moment's, patiently where a long transaction has it.
+  const bool soon = attempt.waits <= kSoonLockWaits;
+  const auto retry_in =
+      soon ? runner_.backoff(1, std::min(settings.lock_retry_max, Milliseconds{200}))
+           : runner_.backoff(static_cast<int>(attempt.waits - kSoonLockWaits), settings.lock_retry_max);
   if (attempt.waits == 1 || attempt.waits % 10 == 0) {
     runner_.record(act_, core::LockWaited{act_.step.id, static_cast<int>(attempt.waits), retry_in,
                                           std::move(error.failure.blockers)});
@@ -309,7 +325,8 @@ bool BackfillRun::after_fault(ports::TargetError error, Attempt& attempt) {
     stop_all(std::move(error));
     return false;
   }
-  const int half = core::halved_batch_rows(attempt.rows, runner_.settings_.pacing);
+  // A pace may keep batches below the smallest size.
+  const int half = std::min(attempt.rows, core::halved_batch_rows(attempt.rows, runner_.settings_.pacing));
   attempt.one_by_one = half == attempt.rows;
   attempt.rows = half;
   return true;
@@ -376,6 +393,13 @@ void BackfillRun::stop_all(Stop stop) {
 
 core::Failure BackfillRun::left_over(std::int64_t remaining) const {
   core::Failure failure;
+  if (!core::repeatable(work_.backfill)) {
+    failure.message =
+        fmt::format("verification still finds {} after a pass over {}", counted_rows(remaining), work_.backfill.table);
+    failure.hint =
+        "another pass would change rows again that are done, so there is none: mend what it finds, then retry";
+    return failure;
+  }
   failure.message = fmt::format("verification still finds {} after {} passes over {}", counted_rows(remaining),
                                 runner_.settings_.max_passes, work_.backfill.table);
   failure.hint =
@@ -406,7 +430,7 @@ core::Progress BackfillRun::progress(core::Throttle throttle) const {
 ActResult Runner::backfill(const Act& act) {
   return BackfillRun(*this, act,
                      {act.id, *act.step.backfill, settings_.batch_lock_timeout,
-                      statement_timeout(act.step, act.step.statements)})
+                      act.step.statement_timeout.value_or(settings_.statement_timeout)})
       .run();
 }
 

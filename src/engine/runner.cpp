@@ -99,9 +99,9 @@ ports::TargetResult<std::vector<core::Reason>> Runner::recheck(const core::PlanS
     if (!step.backfill) continue;
     const ports::WorkId id{state.plan.id, step.id, Direction::forward, backfill_checksum(*step.backfill),
                            lease_.epoch()};
-    const auto found = target.backfill_recheck(
-        {id, *step.backfill, settings_.batch_lock_timeout, statement_timeout(step, step.statements)},
-        state.plan.gate.soak, hand.token());
+    const auto found =
+        target.backfill_recheck({id, *step.backfill, settings_.batch_lock_timeout, settings_.long_statement_timeout},
+                                state.plan.gate.soak, hand.token());
     if (!found && (found.error().code == ErrorCode::interrupted || passes_by_itself(found.error().code)))
       return std::unexpected(found.error());
     if (found && found->unwritten)

@@ -111,6 +111,17 @@ TargetResult<core::Walk> walk_for(pqxx::transaction_base& work, int server_versi
   if (named.empty()) {
     return target_fail(ErrorCode::invalid_argument, fmt::format("there is no table {}", backfill.table), "42P01");
   }
+  const auto hidden = query(
+      work, std::string(kFamilyOf) + "SELECT oid::regclass::text FROM family WHERE row_security_active(oid) LIMIT 1",
+      backfill.table);
+  if (!hidden.empty()) {
+    return target_fail(ErrorCode::invalid_argument,
+                       fmt::format("row level security hides rows of {} from the daemon's role: a backfill would pass "
+                                   "over them, and its verification too; give the role BYPASSRLS, or let it own the "
+                                   "table without FORCE ROW LEVEL SECURITY",
+                                   hidden[0][0].as<std::string>()),
+                       "42501");
+  }
   const core::RelationName name{named[0][0].as<std::string>(), named[0][1].as<std::string>()};
   core::CatalogRequest request;
   request.relations = {name};
@@ -260,7 +271,7 @@ std::string CourseSql::stride_filter(const Part& part) const {
   if (course_.walk.by == WalkBy::blocks) {
     number = "hashtid(ctid)";
   } else if (integer(course_.key.back().type)) {
-    number = course_.key.back().name;
+    number = fmt::format("hashint8({}::bigint)", course_.key.back().name);
   } else {
     number = fmt::format("hash_record_extended(ROW({}), 0)", joined(course_.key));
   }
@@ -403,9 +414,11 @@ TargetResult<void> CourseSql::refuse_scans(Part part) {
           ? fmt::format("PostgreSQL would scan all of {} for each window (EXPLAIN shows a Seq Scan of it): let `sql` "
                         "say WHERE {} BETWEEN :from AND :to",
                         part.relation, course_.key.front().name)
-          : fmt::format("PostgreSQL would scan all of {} for each batch (EXPLAIN shows a Seq Scan of it): is it named "
-                        "in a subquery of `set` or `where` without an index that leads to the row?",
-                        part.relation));
+          : fmt::format(
+                "PostgreSQL would scan all of {} for each batch (EXPLAIN shows a Seq Scan of it): {}is it named "
+                "in a subquery of `set` or `where` without an index that leads to the row?",
+                part.relation,
+                course_.key.empty() ? "" : fmt::format("has it an index on ({})? Or ", joined(course_.key))));
 }
 
 }  // namespace diastole::postgres

@@ -38,6 +38,7 @@ struct Part {
   std::int64_t rows = 0;        // visited, in windows that are closed
   std::int64_t window_rows = 0;
   core::PartCursor cursor;
+  bool gone = false;  // there is no relation of that name any more
 
   [[nodiscard]] const std::optional<core::Place>& from() const { return cursor.from() ? cursor.from() : lower; }
 };

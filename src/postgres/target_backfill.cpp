@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "backfill_course.hpp"
@@ -79,8 +80,8 @@ std::int64_t skipped_rows(pqxx::work& work, const ports::WorkId& id) {
 
 constexpr std::string_view kPart =
     "p.part, p.relation, p.lower, p.upper, p.rows_total, p.rows, p.window_rows, p.done_to, p.window_to, p.stride, "
-    "p.stride_to, p.last_window, p.done";
-constexpr int kPartFields = 13;
+    "p.stride_to, p.last_window, p.done, to_regclass(p.relation) IS NULL";
+constexpr int kPartFields = 14;
 
 // From the fields of kPart, which begin at `first`.
 Part part_from(const pqxx::row& row, int first) {
@@ -97,7 +98,8 @@ Part part_from(const pqxx::row& row, int first) {
                      .stride = at(9).as<int>(),
                      .stride_to = texts_of(at(10)),
                      .last_window = at(11).as<bool>(),
-                     .done = at(12).as<bool>()}};
+                     .done = at(12).as<bool>()},
+          .gone = at(13).as<bool>()};
 }
 
 // The part's share of the whole way.
@@ -156,8 +158,8 @@ TargetResult<void> begin(Unit& unit, const BackfillWork& work) {
   const auto course = course_of(unit.work, work.backfill, *std::move(walk));
   CourseSql sql(unit.work, work.backfill, course);
   const auto parts = sql.parts();
-  if (!parts.empty()) {
-    if (auto found = sql.refuse_scans(parts.front()); !found) return found;
+  for (const auto& part : parts) {
+    if (auto found = sql.refuse_scans(part); !found) return found;
   }
   std::vector<std::string> types;
   types.reserve(course.key.size());
@@ -319,6 +321,27 @@ TargetResult<void> change_one_by_one(const BatchRows& rows, BackfillBatch& batch
 
 using ChangeRows = TargetResult<void> (*)(const BatchRows& rows, BackfillBatch& batch);
 
+// A partition may be dropped amid a backfill. Without a verification nothing would tell of one that was renamed.
+TargetResult<void> without_partition(Unit& unit, const BackfillWork& work, const Part& part) {
+  if (!work.backfill.verify.empty()) return {};
+  const auto unknown = query(unit.work,
+                             "WITH RECURSIVE family(oid) AS (SELECT to_regclass($3)::oid UNION SELECT i.inhrelid FROM "
+                             "family f JOIN pg_inherits i ON i.inhparent = f.oid) SELECT oid::regclass::text FROM "
+                             "family JOIN pg_class USING (oid) WHERE relkind <> 'p' AND oid NOT IN (SELECT "
+                             "to_regclass(relation) FROM diastole.backfill_part WHERE plan = $1 AND step = $2 AND "
+                             "to_regclass(relation) IS NOT NULL) LIMIT 1",
+                             work.id.plan.str(), work.id.step.str(), work.backfill.table);
+  if (unknown.empty()) return {};
+  auto failed = target_fail(ErrorCode::invalid_argument,
+                            fmt::format("{} is gone, and {} has come since the backfill began", part.relation,
+                                        unknown[0][0].as<std::string>()),
+                            "42P01");
+  failed.error().failure.hint = fmt::format(
+      "if it was renamed, give it its name again, then retry; if it was dropped, make an empty table {}, then retry",
+      part.relation);
+  return failed;
+}
+
 // One batch inside its transaction.
 TargetResult<BackfillBatch> advance(Unit& unit, const BackfillWork& work, int number, int rows, ChangeRows change) {
   auto locked = locked_part(unit, work, number);
@@ -327,13 +350,27 @@ TargetResult<BackfillBatch> advance(Unit& unit, const BackfillWork& work, int nu
   BackfillBatch batch;
   batch.part_done = part.cursor.done;
   if (batch.part_done) return batch;
+  if (locked->course.table.empty())
+    return target_fail(ErrorCode::invalid_argument, fmt::format("there is no table {} any more", work.backfill.table),
+                       "42P01");
   CourseSql sql(unit.work, work.backfill, locked->course);
   const auto& walk = locked->course.walk;
-  if (!part.cursor.window_to) sql.open_window(part, rows);
+  // The planner multiplies the shares of both bounds of a key of several columns, as if they were apart: to it a batch
+  // amid the table is a quarter of it, and to scan all of it the cheaper way.
+  if (walk.key.size() > 1) unit.work.exec("SET LOCAL enable_seqscan = off; SET LOCAL jit = off");
   const double before = passed(part, walk);
   bool closed = false;
+  using Clock = std::chrono::steady_clock;
+  auto began = Clock::now();
+  if (part.gone) {
+    if (auto known = without_partition(unit, work, part); !known) return std::unexpected(std::move(known.error()));
+    part.cursor = core::ended({});
+  } else if (!part.cursor.window_to) {
+    sql.open_window(part, rows);
+  }
   if (part.cursor.window_to) {
     const auto reach = sql.batch_to(part, rows);
+    began = Clock::now();
     if (auto changed = change({unit, work, sql, locked->course, part, reach.to}, batch); !changed)
       return std::unexpected(std::move(changed.error()));
     batch.rows = reach.rows;
@@ -341,6 +378,7 @@ TargetResult<BackfillBatch> advance(Unit& unit, const BackfillWork& work, int nu
     closed = !part.cursor.window_to;
   }
   move_part(unit, work.id, part, batch, closed);
+  batch.changing = std::chrono::round<Milliseconds>(Clock::now() - began);
   unit.at = {};
   if (closed) part.rows += std::exchange(part.window_rows, 0);
   batch.share = (passed(part, walk) - before) * locked->weight;

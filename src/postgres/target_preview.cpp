@@ -60,7 +60,7 @@ TargetResult<BackfillPreview> PgTarget::backfill_preview(const ports::BackfillWo
   if (looked) return seen;
   auto& error = looked.error();
   // Class 42: a table, column or function that is not there.
-  if (error.failure.sqlstate.starts_with("42")) {
+  if (error.failure.sqlstate.starts_with("42") && error.failure.sqlstate != "42501") {
     error.code = ErrorCode::conflict;
     error.failure.message = fmt::format(
         "PostgreSQL cannot plan a batch of it now: {}. It needs what expand adds: ask again once expand is done",

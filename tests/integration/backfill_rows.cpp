@@ -220,7 +220,7 @@ TEST_F(BackfillRowsTest, ADryRunShowsWhatWouldRunAndLeavesNoTrace) {
   EXPECT_EQ(preview.parts[0].rows, 1'000);
   EXPECT_THAT(preview.window_sql, HasSubstr("FROM ONLY public.users WHERE true ORDER BY id LIMIT 200"));
   EXPECT_THAT(preview.batch_sql, AllOf(HasSubstr("UPDATE ONLY public.users SET \"display_name\" = (upper(name)"),
-                                       HasSubstr("<= ('200'::integer)"), HasSubstr("(id & 3) = 0")));
+                                       HasSubstr("<= ('200'::integer)"), HasSubstr("(hashint8(id::bigint) & 3) = 0")));
   EXPECT_THAT(preview.explain, HasSubstr("Update on users"));
   EXPECT_EQ(preview.refused, "");
   EXPECT_EQ(count("SELECT count(display_name) FROM users"), 0);

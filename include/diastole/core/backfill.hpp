@@ -14,15 +14,19 @@
 
 namespace diastole::core {
 
+struct Backfill;
+
 struct PacingLimits {
   int min_rows = 10;
   int max_rows = 10'000;
   Milliseconds target{20};  // how long a batch should take: what an application's row lock waits for at worst
 };
 
-// After a batch of so many rows: a tenth more (at least 10) where it was within the target; else what would have fitted,
-// but no less than half, since one slow batch says little. Always within the limits.
-[[nodiscard]] int next_batch_rows(int rows, Milliseconds took, const PacingLimits& limits);
+// After a batch of so many rows: a tenth more (at least 10) where it was within the target; else what would have
+// fitted, but no less than half, since one slow batch says little. Always within the limits. `changing` is the time
+// from the first row's lock to the last statement. The rest is round trips, which fewer rows do not shorten: where
+// those are most of what it took, the size stays, or grows where they are nearly all.
+[[nodiscard]] int next_batch_rows(int rows, Milliseconds took, Milliseconds changing, const PacingLimits& limits);
 // After a lock or statement timeout, or a row that cannot be changed.
 [[nodiscard]] int halved_batch_rows(int rows, const PacingLimits& limits);
 
@@ -40,6 +44,10 @@ struct RowFault {
 };
 // "public.users id = 7: division by zero; …": the first five.
 [[nodiscard]] std::string shown(const std::vector<RowFault>& faults);
+
+// Whether another pass over rows that are done leaves them as they are. Not so a statement of the plan's own, nor an
+// expression over a column that is set, unless `where` must be false of every row at the end.
+[[nodiscard]] bool repeatable(const Backfill& backfill);
 
 // How long a backfill of so many rows may take, as an order of magnitude: 20 µs for each row of a worker.
 [[nodiscard]] Milliseconds estimated_time(std::int64_t rows, int workers);

@@ -87,6 +87,7 @@ struct BackfillBatch {
   bool part_done = false;
   bool window_done = false;
   std::int64_t rows_skipped = 0;
+  Milliseconds changing{};  // how long its rows were being changed, without what else a batch needs
 };
 
 // What a backfill would do, from its beginning.

@@ -5,26 +5,33 @@
 #include <algorithm>
 #include <limits>
 
+#include "diastole/core/plan.hpp"
+
 namespace diastole::core {
 namespace {
 
 constexpr PacingLimits kLimits{.min_rows = 10, .max_rows = 10'000, .target = Milliseconds{20}};
 
+// After a batch all of whose time went by its rows.
+int sized(int rows, Milliseconds took) {
+  return next_batch_rows(rows, took, took, kLimits);
+}
+
 TEST(PacingTest, GrowsByATenthAndShrinksToWhatFitsTheTarget) {
-  EXPECT_EQ(next_batch_rows(1'000, Milliseconds{5}, kLimits), 1'100);
-  EXPECT_EQ(next_batch_rows(1'000, Milliseconds{20}, kLimits), 1'100);
-  EXPECT_EQ(next_batch_rows(1'000, Milliseconds{21}, kLimits), 952);
-  EXPECT_EQ(next_batch_rows(1'000, Milliseconds{30}, kLimits), 666);
-  EXPECT_EQ(next_batch_rows(1'000, Milliseconds{40}, kLimits), 500);
-  EXPECT_EQ(next_batch_rows(1'000, Milliseconds{4'000}, kLimits), 500);
-  EXPECT_EQ(next_batch_rows(10, Milliseconds{1}, kLimits), 20);
+  EXPECT_EQ(sized(1'000, Milliseconds{5}), 1'100);
+  EXPECT_EQ(sized(1'000, Milliseconds{20}), 1'100);
+  EXPECT_EQ(sized(1'000, Milliseconds{21}), 952);
+  EXPECT_EQ(sized(1'000, Milliseconds{30}), 666);
+  EXPECT_EQ(sized(1'000, Milliseconds{40}), 500);
+  EXPECT_EQ(sized(1'000, Milliseconds{4'000}), 500);
+  EXPECT_EQ(sized(10, Milliseconds{1}), 20);
   EXPECT_EQ(halved_batch_rows(1'000, kLimits), 500);
 }
 
 TEST(PacingTest, StaysWithinItsLimitsWhateverIsMeasured) {
   for (const int rows : {-5, 0, 1, 9, 10, 11, 9'999, 10'000, 1'000'000, std::numeric_limits<int>::max() / 2}) {
     for (const auto took : {Milliseconds{-1}, Milliseconds{0}, Milliseconds{20}, Milliseconds{1'000'000}}) {
-      const int next = next_batch_rows(rows, took, kLimits);
+      const int next = sized(rows, took);
       EXPECT_TRUE(next >= kLimits.min_rows && next <= kLimits.max_rows) << rows << " " << took.count();
     }
     const int half = halved_batch_rows(rows, kLimits);
@@ -41,7 +48,7 @@ TEST(PacingTest, SettlesAroundTheTarget) {
     int lowest = kLimits.max_rows;
     int highest = 0;
     for (int batch = 0; batch < 500; ++batch) {
-      rows = next_batch_rows(rows, Milliseconds{(rows + rows_per_ms - 1) / rows_per_ms}, kLimits);
+      rows = sized(rows, Milliseconds{(rows + rows_per_ms - 1) / rows_per_ms});
       if (batch < 100) continue;
       lowest = std::min(lowest, rows);
       highest = std::max(highest, rows);
@@ -52,18 +59,33 @@ TEST(PacingTest, SettlesAroundTheTarget) {
   }
 }
 
+// A target so far away that the round trips alone exceed it: small batches would cost as much as large ones.
+TEST(PacingTest, DoesNotShrinkForWhatFewerRowsDoNotShorten) {
+  constexpr int kRoundTrips = 140;
+  constexpr int kRowsPerMs = 20;
+  int rows = kLimits.min_rows;
+  for (int batch = 0; batch < 500; ++batch) {
+    const int changing = rows / kRowsPerMs;
+    rows = next_batch_rows(rows, Milliseconds{kRoundTrips + changing}, Milliseconds{changing}, kLimits);
+    if (batch < 100) continue;
+    EXPECT_GE(rows, 500);
+    EXPECT_LE(rows / kRowsPerMs, kRoundTrips) << "nor do the rows take more than the trips";
+  }
+}
+
 TEST(PacingTest, FallsToTheFloorInAFewBatchesWhenTheDatabaseStalls) {
   int rows = kLimits.max_rows;
   int batches = 0;
   for (; rows > kLimits.min_rows; ++batches) {
     ASSERT_LT(batches, 11);
-    rows = next_batch_rows(rows, Milliseconds{500}, kLimits);
+    rows = sized(rows, Milliseconds{500});
   }
   EXPECT_EQ(batches, 10);
 }
 
 TEST(FaultTest, OnlyARowsOwnFaultIsClosedInOn) {
-  for (const auto* sqlstate : {"22012", "22P02", "23514", "23505", "21000", "44000", "54000", "P0001"})
+  for (const auto* sqlstate :
+       {"22012", "22P02", "23514", "23505", "21000", "44000", "54000", "P0001", "P0002", "20000", "MY001"})
     EXPECT_TRUE(blames_row(sqlstate)) << sqlstate;
   for (const auto* sqlstate : {"", "57014", "55P03", "40P01", "42703", "42601", "53100", "54001", "25006", "08006"})
     EXPECT_FALSE(blames_row(sqlstate)) << sqlstate;
@@ -74,6 +96,20 @@ TEST(FaultTest, TheFirstFiveAreShown) {
   EXPECT_EQ(shown(faults), "public.users id = 7: no");
   faults.resize(7, faults.front());
   EXPECT_TRUE(shown(faults).ends_with("id = 7: no; and 2 more")) << shown(faults);
+}
+
+TEST(RepeatableTest, WhatWouldChangeARowAgainIsNot) {
+  Backfill backfill;
+  backfill.set = {{"full_name", "name || full_name_2"}};
+  EXPECT_TRUE(repeatable(backfill));
+  backfill.set = {{"n", "users.N + 1"}};
+  EXPECT_FALSE(repeatable(backfill));
+  backfill.set = {{"a", "b"}, {"b", "a"}};
+  EXPECT_FALSE(repeatable(backfill));
+  backfill.verify = "zero_rows";
+  EXPECT_TRUE(repeatable(backfill)) << "`where` selects those that are left";
+  backfill.sql = "DELETE FROM users WHERE id BETWEEN :from AND :to";
+  EXPECT_FALSE(repeatable(backfill));
 }
 
 MonoTime at(std::int64_t ms) {

@@ -139,6 +139,17 @@ TEST_F(ChooseWalkTest, BlocksWhereWhereShowsWhatIsDone) {
   EXPECT_THAT(walk->because, ElementsAre(HasSubstr("by blocks"), HasSubstr("16 strides")));
 }
 
+TEST_F(ChooseWalkTest, OlderServersCannotHashAnyKeyForStrides) {
+  catalog_.server_version = 130000;
+  EXPECT_EQ(choose()->strides, 16) << "a number they can";
+  users().columns[0] = column("id", "timestamp with time zone", true);
+  EXPECT_EQ(choose()->strides, 1);
+  backfill_.strides = 8;
+  EXPECT_THAT(choose().error().message, HasSubstr("need PostgreSQL 14"));
+  catalog_.server_version = 140000;
+  EXPECT_EQ(choose()->strides, 8);
+}
+
 TEST_F(ChooseWalkTest, TheKeyWhereNothingElseShowsThatARowIsDoneOnce) {
   backfill_.verify = "SELECT 1 FROM users WHERE display_name IS NULL";
   auto walk = choose();

@@ -104,6 +104,18 @@ TEST_F(ReconcilerTest, BackfillWhoseLocksAreNeverGrantedFails) {
   await(Stage::backfilled);
 }
 
+TEST_F(ReconcilerTest, ABackfillWhoseTableIsLockedWhileItBeginsOrIsVerifiedGoesOnByItself) {
+  for (const auto* call : {"begin copy", "remaining copy", "finish copy"})
+    target_.fail_next(call, ErrorCode::lock_timeout, 1);
+  start();
+  submit();
+  await(Stage::backfilling);
+  for (int i = 0; i < 10'000 && state().stage == Stage::backfilling; ++i) pass(10 * kSecond);
+  await(Stage::backfilled);
+  EXPECT_FALSE(state().step(copy_).failure.has_value());
+  EXPECT_EQ(events<core::StepFailed>().size(), 0U);
+}
+
 TEST_F(ReconcilerTest, BatchThatTakesTooLongIsTriedSmaller) {
   ports::TargetError timeout{ErrorCode::invalid_argument, {}, core::Applied::none};
   timeout.failure.sqlstate = "57014";

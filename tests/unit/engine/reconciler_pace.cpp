@@ -33,6 +33,20 @@ TEST_F(PaceOfReconcilerTest, TheRunningBackfillLearnsOfItsBatchSize) {
   EXPECT_EQ(state().step(copy_).attempts, 1) << "it was not interrupted";
 }
 
+TEST_F(PaceOfReconcilerTest, ARowThatCannotBeChangedIsPassedAlsoBelowTheSmallestBatch) {
+  target_.set_table(20);
+  reach_first_batch();
+  set_pace({.rows_per_second = {}, .batch_rows = 5, .workers = {}});
+  round();
+  ports::TargetError error{ErrorCode::invalid_argument, {}, {}};
+  error.failure.sqlstate = "22012";
+  target_.fail_next("batch copy", error, 30, test::FakeTarget::Effect::rolled_back);
+  target_.release("batch copy");
+  await(Stage::backfilled);
+  EXPECT_LE(target_.calls("batch copy"), 12) << "never the same batch for ever";
+  EXPECT_GT(target_.calls("isolate copy"), 0);
+}
+
 TEST_F(PaceOfReconcilerTest, TheRunningBackfillIsHeldToItsRateUntilThatIsLifted) {
   reach_first_batch();
   set_pace({.rows_per_second = 40, .batch_rows = {}, .workers = {}});

@@ -204,6 +204,25 @@ TEST_F(ReconcilerTest, VerificationThatNeverHoldsFailsAfterItsPasses) {
   await(Stage::backfilled);
 }
 
+TEST_F(ReconcilerTest, ABackfillThatWouldChangeRowsAgainHasNoOtherPass) {
+  auto plan = plan_without_soak();
+  auto& backfill = *plan.steps[test::kCopy].backfill;
+  backfill.set = {{"n", "n + 1"}};
+  backfill.verify = "SELECT 1 FROM users WHERE n IS NULL";
+  target_.set_table(100, {5, 5, 0});
+  start();
+  submit(plan);
+  await(Stage::backfilling);
+  pass(40 * kSecond);
+  await_failed();
+  EXPECT_THAT(state().step(copy_).failure->hint, HasSubstr("mend what it finds"));
+  ask(core::Retry{"bob"});
+  await_failed();
+  ask(core::Retry{"bob"});
+  await(Stage::backfilled);
+  EXPECT_EQ(target_.calls("again copy"), 0);
+}
+
 TEST_F(ReconcilerTest, BackfillTellsItsProgressOnceASecond) {
   target_.hold("batch copy");
   target_.set_table(1'000'000);
