@@ -67,6 +67,7 @@ class BackfillRun {
     std::size_t waits = 0;
   };
   [[nodiscard]] bool after_error(ports::TargetError error, Attempt& attempt);
+  [[nodiscard]] bool tells_wait(std::size_t waits);
   [[nodiscard]] bool after_fault(ports::TargetError error, Attempt& attempt);
   [[nodiscard]] bool stopped();
   [[nodiscard]] bool begin_batch();
@@ -94,6 +95,7 @@ class BackfillRun {
   std::condition_variable batch_ended_;
   MonoTime told_;
   MonoTime logged_;
+  std::optional<MonoTime> told_wait_;
   std::optional<core::Signal> told_hold_;  // whose kind was told last
   BackfillThrottle throttle_;              // last: it looks until it is gone
 };
@@ -310,11 +312,21 @@ bool BackfillRun::after_error(ports::TargetError error, Attempt& attempt) {
   const auto retry_in =
       soon ? runner_.backoff(1, std::min(settings.lock_retry_max, Milliseconds{200}))
            : runner_.backoff(static_cast<int>(attempt.waits - kSoonLockWaits), settings.lock_retry_max);
-  if (attempt.waits == 1 || attempt.waits % 10 == 0) {
+  if (tells_wait(attempt.waits)) {
     runner_.record(act_, core::LockWaited{act_.step.id, static_cast<int>(attempt.waits), retry_in,
                                           std::move(error.failure.blockers)});
   }
   act_.hand.rest(retry_in);
+  return true;
+}
+
+// Of one batch the first wait and every tenth; of batches that all wait a little, one a second.
+bool BackfillRun::tells_wait(std::size_t waits) {
+  if (waits != 1) return waits % 10 == 0;
+  const std::scoped_lock lock(mutex_);
+  const auto now = runner_.clock_.now().mono;
+  if (told_wait_ && now - *told_wait_ < kProgressEvery) return false;
+  told_wait_ = now;
   return true;
 }
 

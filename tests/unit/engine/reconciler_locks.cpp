@@ -1,4 +1,6 @@
 // Locks that are not granted, pauses amid them, and the way back.
+#include <atomic>
+
 #include "reconciler_fixture.hpp"
 
 namespace diastole::engine {
@@ -90,6 +92,16 @@ TEST_F(ReconcilerTest, BatchesThatWaitForLocksGetSmallerAndAreBounded) {
   reach_backfilled();
   EXPECT_THAT(events<core::LockWaited>(), SizeIs(2)) << "the first and the tenth";
   EXPECT_GT(target_.calls("batch copy"), 40) << "from 10 rows again, not from 1,000";
+}
+
+TEST_F(ReconcilerTest, BatchesThatAllWaitALittleAreToldOfOnceASecond) {
+  std::atomic<int> batches = 0;
+  target_.on_call = [&](const std::string& call, const ports::WorkId*) {
+    if (call == "batch copy" && ++batches % 2 == 1) target_.fail_next(call, ErrorCode::lock_timeout, 1);
+  };
+  reach_backfilled();
+  EXPECT_GE(batches, 6);
+  EXPECT_THAT(events<core::LockWaited>(), SizeIs(1));
 }
 
 TEST_F(ReconcilerTest, BackfillWhoseLocksAreNeverGrantedFails) {
