@@ -1,6 +1,6 @@
 // The adapter of ports::Target. Its methods are spread by subject: target.cpp (fence, ledger, statements in a
-// transaction), target_concurrently.cpp, target_backfill.cpp, target_verification.cpp, target_vacuum.cpp, target_pressure.cpp,
-// target_preflight.cpp, target_catalog.cpp.
+// transaction), target_concurrently.cpp, target_backfill.cpp, target_verification.cpp, target_vacuum.cpp,
+// target_pressure.cpp, target_preflight.cpp, target_catalog.cpp.
 #pragma once
 
 #include <cstdint>
