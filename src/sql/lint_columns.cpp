@@ -149,7 +149,12 @@ void lint_column(const Lint& lint, const std::string& table, Node column, const 
   if (key && (plain == "smallint" || plain == "smallserial" || plain == "serial2"))
     report(kBigintOverSmallint, traits.serial ? "bigserial" : "bigint");
   if (plain == "character varying" && traits.type != plain) report(kPreferText, "text");
-  if (plain == "timestamp without time zone") report(kPreferTimestamptz, "timestamptz");
+  if (plain == "timestamp without time zone") {
+    const auto digits = traits.type.find('(');
+    const auto precision =
+        digits == std::string::npos ? "" : traits.type.substr(digits, traits.type.find(')') + 1 - digits);
+    report(kPreferTimestamptz, "timestamptz" + precision);
+  }
   if (plain == "character") report(kBanChar, "text");
 }
 

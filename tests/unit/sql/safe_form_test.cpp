@@ -58,6 +58,13 @@ TEST(SafeFormTest, AForeignKeyOfAPartitionedTableIsAddedToEachPartition) {
   EXPECT_THAT(refused("adding-foreign-key-constraint", sql, &catalog), IsEmpty());
 }
 
+TEST(SafeFormTest, ATimeWithATimeZoneKeepsItsPrecision) {
+  EXPECT_THAT(form("prefer-timestamptz", "ALTER TABLE users ADD COLUMN at timestamp(3) DEFAULT now()"),
+              ElementsAre("ALTER TABLE users ADD COLUMN at timestamptz(3) DEFAULT now()"));
+  EXPECT_THAT(form("prefer-timestamptz", "ALTER TABLE users ADD COLUMN at timestamp without time zone"),
+              ElementsAre("ALTER TABLE users ADD COLUMN at timestamptz"));
+}
+
 // One that is another, or not valid, or not on every partition, spares nothing.
 TEST(SafeFormTest, OnlyTheSameForeignKeyIsAdopted) {
   const auto catalog = test::shop_catalog();
