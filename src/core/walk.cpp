@@ -77,13 +77,8 @@ const CatalogIndex* path_of(const CatalogRelation& table, const Backfill& backfi
 
 // Rows keep the order of such a key roughly as they were inserted, so that neighbours by key share pages.
 bool in_order_of_insertion(const CatalogRelation& table, const std::string& column) {
-  const auto type = table.column(column)->base_type;
-  return type == "smallint" || type == "integer" || type == "bigint" || type == "date" || type.starts_with("timestamp");
-}
-
-bool integer(const CatalogRelation& table, const std::string& column) {
-  const auto& type = table.column(column)->type;
-  return type == "smallint" || type == "integer" || type == "bigint";
+  const auto& type = table.column(column)->base_type;
+  return is_integer_type(type) || type == "date" || type.starts_with("timestamp");
 }
 
 std::unexpected<Error> no_way(std::string message) {
@@ -196,6 +191,10 @@ std::optional<WalkBy> walk_by_from(std::string_view text) {
   return value_of(kWalkBy, text);
 }
 
+bool is_integer_type(std::string_view type) {
+  return type == "smallint" || type == "integer" || type == "bigint";
+}
+
 std::vector<const CatalogRelation*> relations_with_rows(const CatalogSnapshot& catalog, const CatalogRelation& table) {
   std::vector<const CatalogRelation*> found;
   add_tree(catalog, table, found);
@@ -251,8 +250,8 @@ Result<Walk> choose_walk(const CatalogSnapshot& catalog, const CatalogRelation& 
   }
 
   auto strides = strides_for(relations, backfill);
-  const bool hashed =
-      walk.by == WalkBy::blocks || integer(table, walk.key.back()) || catalog.server_version >= kRecordHash;
+  const bool hashed = walk.by == WalkBy::blocks || is_integer_type(table.column(walk.key.back())->type) ||
+                      catalog.server_version >= kRecordHash;
   if (backfill.strides.value_or(1) > 1 && !hashed)
     return no_way(
         fmt::format("strides along {} need PostgreSQL 14: older servers cannot hash such a key", walk.key.back()));

@@ -30,6 +30,9 @@ enum class WalkBy {
 
 inline constexpr int kMostWorkers = 16;
 
+// smallint, integer, bigint: strides along such a key need no hash of records.
+[[nodiscard]] bool is_integer_type(std::string_view type);
+
 struct Walk {
   WalkBy by = WalkBy::key;
   std::vector<std::string> key;  // its columns, in the index's order; empty by blocks
