@@ -44,10 +44,6 @@ Place texts(const pqxx::row& row, pqxx::row::size_type first, std::size_t count)
   return fields;
 }
 
-bool integer(const std::string& type) {
-  return type == "smallint" || type == "integer" || type == "bigint";
-}
-
 nlohmann::json explain(pqxx::transaction_base& work, const std::string& statement) {
   auto plan = codec::parse_json(work.exec("EXPLAIN (FORMAT JSON) " + statement)[0][0].as<std::string>());
   return plan ? plan->at(0).at("Plan") : nlohmann::json::object();
@@ -67,11 +63,6 @@ bool scans(const nlohmann::json& plan, const std::vector<std::string>& bare_name
 }
 
 constexpr int kRowsOfAWindow = 1'000;  // that EXPLAIN is asked about
-
-// A relation and what inherits from it.
-constexpr std::string_view kFamilyOf =
-    "WITH RECURSIVE family(oid) AS (SELECT to_regclass($1)::oid UNION SELECT i.inhrelid "
-    "FROM family f JOIN pg_inherits i ON i.inhparent = f.oid) ";
 
 // Of a density of `rows` over `blocks` blocks.
 std::int64_t blocks_for(std::int64_t wanted, std::int64_t rows, std::int64_t blocks) {
@@ -103,6 +94,13 @@ double passed(const Part& part, const core::Walk& walk) {
   return behind / blocks(begin, block(part.upper));
 }
 
+std::string family_of(int parameter) {
+  return fmt::format(
+      "WITH RECURSIVE family(oid) AS (SELECT to_regclass(${})::oid UNION SELECT i.inhrelid FROM family f "
+      "JOIN pg_inherits i ON i.inhparent = f.oid)",
+      parameter);
+}
+
 TargetResult<core::Walk> walk_for(pqxx::transaction_base& work, int server_version, const core::Backfill& backfill) {
   const auto named = query(work,
                            "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
@@ -111,9 +109,9 @@ TargetResult<core::Walk> walk_for(pqxx::transaction_base& work, int server_versi
   if (named.empty()) {
     return target_fail(ErrorCode::invalid_argument, fmt::format("there is no table {}", backfill.table), "42P01");
   }
-  const auto hidden = query(
-      work, std::string(kFamilyOf) + "SELECT oid::regclass::text FROM family WHERE row_security_active(oid) LIMIT 1",
-      backfill.table);
+  const auto hidden =
+      query(work, family_of(1) + " SELECT oid::regclass::text FROM family WHERE row_security_active(oid) LIMIT 1",
+            backfill.table);
   if (!hidden.empty()) {
     return target_fail(ErrorCode::invalid_argument,
                        fmt::format("row level security hides rows of {} from the daemon's role: a backfill would pass "
@@ -186,8 +184,8 @@ std::string CourseSql::source(const std::string& relation) const {
 std::vector<Part> CourseSql::parts() {
   const auto found =
       query(work_,
-            std::string(kFamilyOf) +
-                "SELECT format('%I.%I', n.nspname, c.relname) FROM family f JOIN pg_class c ON c.oid = f.oid "
+            family_of(1) +
+                " SELECT format('%I.%I', n.nspname, c.relname) FROM family f JOIN pg_class c ON c.oid = f.oid "
                 "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE " +
                 (by_own_sql() ? "c.oid = to_regclass($1)" : "c.relkind <> 'p'") + " ORDER BY n.nspname, c.relname",
             backfill_.table);
@@ -270,7 +268,7 @@ std::string CourseSql::stride_filter(const Part& part) const {
   std::string number;
   if (course_.walk.by == WalkBy::blocks) {
     number = "hashtid(ctid)";
-  } else if (integer(course_.key.back().type)) {
+  } else if (core::is_integer_type(course_.key.back().type)) {
     number = fmt::format("hashint8({}::bigint)", course_.key.back().name);
   } else {
     number = fmt::format("hash_record_extended(ROW({}), 0)", joined(course_.key));
@@ -399,8 +397,8 @@ TargetResult<void> CourseSql::refuse_scans(Part part) {
   std::vector<std::string> bare;
   for (const auto& row :
        query(work_,
-             std::string(kFamilyOf) + "SELECT c.relname FROM family f JOIN pg_class c ON c.oid = f.oid WHERE $2 OR "
-                                      "c.oid = to_regclass($1)",
+             family_of(1) + " SELECT c.relname FROM family f JOIN pg_class c ON c.oid = f.oid WHERE $2 OR "
+                            "c.oid = to_regclass($1)",
              part.relation, by_own_sql())) {
     bare.push_back(row[0].as<std::string>());
   }

@@ -19,6 +19,10 @@ struct KeyColumn {
   std::string type;
 };
 
+// SQL that begins with "WITH RECURSIVE family(oid) AS (…)": the relation that the parameter names, and what inherits
+// from it.
+[[nodiscard]] std::string family_of(int parameter);
+
 // What all parts of a backfill share.
 struct Course {
   core::Walk walk;  // strides is 1 from the second pass on: few rows are left then

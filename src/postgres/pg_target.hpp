@@ -122,6 +122,10 @@ class PgTarget final : public ports::Target {
 [[nodiscard]] std::string session_name(const ports::WorkId& id);
 [[nodiscard]] std::string work_hash(const ports::WorkId& id);
 
+// Makes a session that works outside a transaction this work's, for good: it must be spoiled. 0 is no timeout.
+void claim_session(pqxx::nontransaction& session, const ports::WorkId& id, Milliseconds lock_timeout,
+                   Milliseconds statement_timeout);
+
 // The ledger's row of this work; conflict where it was written for other statements.
 [[nodiscard]] ports::TargetResult<std::optional<LedgerRow>> ledger_row(pqxx::transaction_base& transaction,
                                                                        const ports::WorkId& id);

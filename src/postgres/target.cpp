@@ -34,10 +34,8 @@ Milliseconds look_every(Milliseconds lock_timeout) {
   return std::clamp(lock_timeout / 3, Milliseconds{5}, kLookEvery);
 }
 
-TargetError interrupted() {
-  TargetError error{.code = ErrorCode::interrupted, .failure = {}};
-  error.failure.message = "stopped on request; rolled back";
-  return error;
+std::unexpected<TargetError> rolled_back() {
+  return target_fail(ErrorCode::interrupted, "stopped on request; rolled back");
 }
 
 void set_up(pqxx::work& work, const UnitSpec& spec) {
@@ -70,6 +68,12 @@ std::string work_hash(const WorkId& id) {
 
 std::string session_name(const WorkId& id) {
   return fmt::format("diastole/{}/{}/{}", id.epoch.value, work_hash(id), id.step.str()).substr(0, kMaxApplicationName);
+}
+
+void claim_session(pqxx::nontransaction& session, const WorkId& id, Milliseconds lock_timeout,
+                   Milliseconds statement_timeout) {
+  session.exec(fmt::format("SET lock_timeout = {}; SET statement_timeout = {}; SET application_name = {}",
+                           lock_timeout.count(), statement_timeout.count(), session.quote(session_name(id))));
 }
 
 std::string text_array(const pqxx::transaction_base& transaction, const std::vector<std::string>& texts) {
@@ -138,7 +142,7 @@ TargetResult<void> PgTarget::transact_on(Connection& connection, const UnitSpec&
     if (auto done = body(unit); !done) return done;
     if (!watch.leave_alone()) {
       connection.spoil();
-      return std::unexpected(interrupted());
+      return rolled_back();
     }
     if (auto committed = connection.commit(work); !committed) return std::unexpected(target_error(committed.error()));
     return {};
@@ -146,7 +150,7 @@ TargetResult<void> PgTarget::transact_on(Connection& connection, const UnitSpec&
     connection.spoil();
     auto error = target_error(connection, std::current_exception(), at.sql, at.statement);
     const bool timed_out = error.failure.sqlstate == "57014";
-    if (timed_out && stop.stop_requested()) return std::unexpected(interrupted());
+    if (timed_out && stop.stop_requested()) return rolled_back();
     if (timed_out || error.code == ErrorCode::lock_timeout) error.failure.blockers = watch.blockers();
     return std::unexpected(std::move(error));
   }
@@ -296,7 +300,7 @@ TargetResult<WorkDone> PgTarget::execute(const ports::StatementWork& work, std::
     unit.connection.spoil();
     std::int64_t rows = 0;
     for (const auto& statement : work.statements) {
-      if (stop.stop_requested()) return std::unexpected(interrupted());
+      if (stop.stop_requested()) return rolled_back();
       ++unit.at.statement;
       unit.at.sql = statement.sql;
       rows += static_cast<std::int64_t>(unit.work.exec(statement.sql).affected_rows());

@@ -207,10 +207,9 @@ void move_part(Unit& unit, const ports::WorkId& id, const Part& part, const Back
   // The statistics shall know of our own writes before the verification asks them.
   const bool flush = cursor.done && unit.connection.server_version() >= 150000;
   work.exec(fmt::format(
-      "SET CONSTRAINTS ALL IMMEDIATE; UPDATE diastole.backfill_part SET done_to = {}, window_to = {}, window_rows = "
-      "{}, stride = {}, stride_to = {}, last_window = {}, done = {}, rows = rows + {}, rows_changed = rows_changed + "
-      "{}, "
-      "epoch = {}, updated_at = now() WHERE plan = {} AND step = {} AND part = {}{}",
+      "SET CONSTRAINTS ALL IMMEDIATE; UPDATE diastole.backfill_part SET done_to = {}, window_to = {}, "
+      "window_rows = {}, stride = {}, stride_to = {}, last_window = {}, done = {}, rows = rows + {}, "
+      "rows_changed = rows_changed + {}, epoch = {}, updated_at = now() WHERE plan = {} AND step = {} AND part = {}{}",
       place_array(work, cursor.done_to), place_array(work, cursor.window_to), closed ? 0 : part.window_rows,
       cursor.stride, place_array(work, cursor.stride_to), cursor.last_window, cursor.done,
       closed ? part.window_rows : 0, added.rows_changed, id.epoch.value, work.quote(id.plan.str()),
@@ -325,11 +324,11 @@ using ChangeRows = TargetResult<void> (*)(const BatchRows& rows, BackfillBatch& 
 TargetResult<void> without_partition(Unit& unit, const BackfillWork& work, const Part& part) {
   if (!work.backfill.verify.empty()) return {};
   const auto unknown = query(unit.work,
-                             "WITH RECURSIVE family(oid) AS (SELECT to_regclass($3)::oid UNION SELECT i.inhrelid FROM "
-                             "family f JOIN pg_inherits i ON i.inhparent = f.oid) SELECT oid::regclass::text FROM "
-                             "family JOIN pg_class USING (oid) WHERE relkind <> 'p' AND oid NOT IN (SELECT "
-                             "to_regclass(relation) FROM diastole.backfill_part WHERE plan = $1 AND step = $2 AND "
-                             "to_regclass(relation) IS NOT NULL) LIMIT 1",
+                             family_of(3) +
+                                 " SELECT oid::regclass::text FROM family JOIN pg_class USING (oid) "
+                                 "WHERE relkind <> 'p' AND oid NOT IN (SELECT to_regclass(relation) "
+                                 "FROM diastole.backfill_part WHERE plan = $1 AND step = $2 AND "
+                                 "to_regclass(relation) IS NOT NULL) LIMIT 1",
                              work.id.plan.str(), work.id.step.str(), work.backfill.table);
   if (unknown.empty()) return {};
   auto failed = target_fail(ErrorCode::invalid_argument,

@@ -162,20 +162,15 @@ TargetResult<void> PgTarget::run_outside(Connection& connection, const Statement
   SessionWatch watch(connection, pool_, stop, kLookEvery, work.on_blocked);
   try {
     pqxx::nontransaction session(connection.raw());
-    session.exec(fmt::format("SET lock_timeout = 0; SET statement_timeout = {}; SET application_name = {}",
-                             work.statement_timeout.count(), session.quote(session_name(work.id))));
+    claim_session(session, work.id, Milliseconds{0}, work.statement_timeout);
     session.exec(sql);
     return {};
   } catch (...) {
     auto error = target_error(connection, std::current_exception(), sql, 1);
     if (!connection.raw().is_open()) error.code = ErrorCode::outcome_unknown;
     const bool timed_out = error.failure.sqlstate == "57014";
-    if (timed_out && stop.stop_requested()) {
-      error = {.code = ErrorCode::interrupted, .failure = {}};
-      error.failure.message = "stopped on request";
-    } else if (timed_out || error.code == ErrorCode::lock_timeout) {
-      error.failure.blockers = watch.blockers();
-    }
+    if (timed_out && stop.stop_requested()) return target_fail(ErrorCode::interrupted, "stopped on request");
+    if (timed_out || error.code == ErrorCode::lock_timeout) error.failure.blockers = watch.blockers();
     return std::unexpected(std::move(error));
   }
 }

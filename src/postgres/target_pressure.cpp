@@ -8,6 +8,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "backfill_course.hpp"
 #include "pg_target.hpp"
 #include "watchdog.hpp"
 
@@ -165,13 +166,11 @@ void PressureReader::read_vacuums() {
     // Those of the table, of its partitions and of their TOAST tables; not those that plans ask for.
     for (const auto& row :
          query(work,
-               "WITH RECURSIVE tree(oid) AS (SELECT to_regclass($1)::oid UNION "
-               "SELECT inhrelid FROM pg_inherits JOIN tree ON inhparent = tree.oid) "
-               "SELECT c.oid::regclass::text, a.query LIKE '%(to prevent wraparound)' "
-               "FROM pg_stat_progress_vacuum v JOIN pg_class c ON v.relid IN (c.oid, c.reltoastrelid) "
-               "JOIN pg_stat_activity a ON a.pid = v.pid "
-               "WHERE v.datname = current_database() AND c.oid IN (SELECT oid FROM tree) "
-               "AND a.application_name !~ '^diastole/'",
+               family_of(1) + " SELECT c.oid::regclass::text, a.query LIKE '%(to prevent wraparound)' "
+                              "FROM pg_stat_progress_vacuum v JOIN pg_class c ON v.relid IN (c.oid, c.reltoastrelid) "
+                              "JOIN pg_stat_activity a ON a.pid = v.pid "
+                              "WHERE v.datname = current_database() AND c.oid IN (SELECT oid FROM family) "
+                              "AND a.application_name !~ '^diastole/'",
                work_.backfill.table)) {
       pressure_.vacuums.push_back({.relation = kept_text(row[0]), .wraparound = row[1].as<bool>(false)});
     }

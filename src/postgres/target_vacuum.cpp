@@ -32,10 +32,8 @@ TargetResult<std::string> PgTarget::backfill_vacuum(const ports::BackfillWork& w
   const SessionWatch watch(**connection, pool_, stop, kLookEvery);
   try {
     pqxx::nontransaction session(raw);
-    session.exec(
-        fmt::format("SET lock_timeout = {}; SET statement_timeout = 0; SET vacuum_cost_delay = '2ms'; "
-                    "SET application_name = {}",
-                    work.lock_timeout.count(), session.quote(session_name(work.id))));
+    claim_session(session, work.id, work.lock_timeout, Milliseconds{0});
+    session.exec("SET vacuum_cost_delay = '2ms'");
     const auto found =
         query(session, "SELECT relation FROM diastole.backfill_part WHERE plan = $1 AND step = $2 AND part = $3",
               work.id.plan.str(), work.id.step.str(), part);

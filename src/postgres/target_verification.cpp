@@ -62,15 +62,14 @@ constexpr Milliseconds kToldWithin{60'000};
 
 // Rows inserted and updated so far, and when counting began.
 constexpr std::string_view kWrites =
-    "WITH RECURSIVE family(oid) AS (SELECT to_regclass($3)::oid UNION SELECT i.inhrelid FROM family f JOIN pg_inherits "
-    "i ON i.inhparent = f.oid), seen AS (SELECT CASE WHEN current_setting('track_counts')::bool THEN "
+    ", seen AS (SELECT CASE WHEN current_setting('track_counts')::bool THEN "
     "(SELECT sum(pg_stat_get_tuples_inserted(oid) + pg_stat_get_tuples_updated(oid))::bigint FROM family) END AS "
     "writes, (SELECT stats_reset FROM pg_stat_database WHERE datname = current_database()) AS reset) ";
 
 void remember_writes(Unit& unit, const BackfillWork& backfill) {
   if (unit.connection.server_version() < kToldInTime) return;
   query(unit.work,
-        std::string(kWrites) +
+        family_of(3) + std::string(kWrites) +
             "UPDATE diastole.backfill b SET verified_at = clock_timestamp(), verified_writes = seen.writes, "
             "verified_reset = seen.reset FROM seen WHERE b.plan = $1 AND b.step = $2",
         backfill.id.plan.str(), backfill.id.step.str(), backfill.backfill.table);
@@ -78,7 +77,7 @@ void remember_writes(Unit& unit, const BackfillWork& backfill) {
 
 bool unwritten(Unit& unit, const BackfillWork& backfill) {
   return !query(unit.work,
-                std::string(kWrites) +
+                family_of(3) + std::string(kWrites) +
                     "SELECT FROM diastole.backfill b, seen WHERE b.plan = $1 AND b.step = $2 AND b.checksum = $4 AND "
                     "b.verified_writes = seen.writes AND b.verified_reset IS NOT DISTINCT FROM seen.reset AND "
                     "b.verified_at < clock_timestamp() - $5 * interval '1 ms'",
