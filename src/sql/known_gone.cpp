@@ -12,9 +12,9 @@ using core::DependentKind;
 
 std::vector<const CatalogObject*> Known::objects(const ObjectName& written) const {
   std::vector<const CatalogObject*> found;
-  ObjectName usual = written;
-  if (usual.name.schema == "public") usual.name.schema.clear();
-  if (catalog_ == nullptr || objects_.contain(usual)) return found;
+  ObjectName made = written;
+  made.name = usual(std::move(made.name));
+  if (catalog_ == nullptr || objects_.contain(made)) return found;
   const std::string kind = catalog_kind(written.type);
   const auto add = [&](std::string_view schema) {
     for (auto [at, end] = objects_by_name_.equal_range(written.name.name); at != end; ++at) {
@@ -35,7 +35,7 @@ std::vector<const CatalogObject*> Known::objects(const ObjectName& written) cons
 
 bool Known::lists(const ObjectNames& names, ObjectName object) const {
   const std::string schema = object.name.schema;
-  if (schema == "public") object.name.schema.clear();
+  object.name = usual(std::move(object.name));
   if (names.contain(object)) return true;
   object.name.schema.clear();
   return contains(catalog_->search_path, schema) && names.contain(object);

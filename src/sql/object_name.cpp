@@ -69,12 +69,6 @@ std::string_view shared_type(std::string_view type) {
   return type == "OBJECT_DOMAIN" ? "OBJECT_TYPE" : type;
 }
 
-// "public" is what an unqualified name most often means.
-core::RelationName usual(core::RelationName name) {
-  if (name.schema == "public") name.schema.clear();
-  return name;
-}
-
 core::RelationName name_in(Node node) {
   if (node.is_array()) return name_of_list(node);
   if (is_relation(node)) return name_of(node);
@@ -115,6 +109,11 @@ std::string inputs_of(Node parameters) {
 }
 
 }  // namespace
+
+core::RelationName usual(core::RelationName name) {
+  if (name.schema == "public") name.schema.clear();
+  return name;
+}
 
 bool same_inputs(std::string_view a, std::string_view b) {
   constexpr std::string_view kBetween = ", ";

@@ -25,6 +25,8 @@ struct ObjectName {
   [[nodiscard]] bool matches(const ObjectName& other) const;
 };
 
+// Without "public", which is what an unqualified name most often means.
+[[nodiscard]] core::RelationName usual(core::RelationName name);
 // Lists of types that can be the same ones: "text, mood" and "text, app.mood".
 [[nodiscard]] bool same_inputs(std::string_view a, std::string_view b);
 // What core::CatalogObject calls libpg_query's ObjectType; empty for none.
