@@ -11,6 +11,7 @@
 #include "contains.hpp"
 #include "definition_text.hpp"
 #include "lint.hpp"
+#include "lint_dependents.hpp"
 #include "safe_form.hpp"
 
 namespace diastole::sql {

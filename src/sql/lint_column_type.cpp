@@ -8,6 +8,7 @@
 #include "definition_text.hpp"
 #include "diastole/sql/analysis.hpp"
 #include "lint.hpp"
+#include "lint_dependents.hpp"
 #include "safe_form.hpp"
 #include "text.hpp"
 #include "type_change.hpp"

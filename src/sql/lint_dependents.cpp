@@ -1,4 +1,6 @@
 // What hangs on something that is dropped.
+#include "lint_dependents.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -90,11 +92,8 @@ bool concerns(const CatalogDependent& dependent, std::string_view column) {
 
 // Of what pg_identify_object() writes as DROP reads it.
 std::string drop_object_text(std::string_view identity) {
-  const std::string kind = catalog_kind(type_of_identity(identity));
-  if (kind.empty()) return {};
-  std::string noun = kind;
-  for (char& c : noun) c = c == ' ' ? c : static_cast<char>(c - 'a' + 'A');
-  return fmt::format("DROP {}{}", noun, identity.substr(kind.size()));
+  const ObjectKind* kind = find_object_kind(type_of_identity(identity));
+  return kind == nullptr ? std::string{} : fmt::format("DROP {}{}", kind->noun, identity.substr(kind->noun.size()));
 }
 
 // Empty where the whole of it need not, or cannot, be dropped.

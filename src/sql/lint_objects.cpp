@@ -11,6 +11,7 @@
 #include "diastole/sql/analysis.hpp"
 #include "kinds.hpp"
 #include "lint.hpp"
+#include "lint_dependents.hpp"
 #include "safe_form.hpp"
 #include "type_name.hpp"
 

@@ -5,6 +5,7 @@
 
 #include "diastole/sql/analysis.hpp"
 #include "lint.hpp"
+#include "lint_dependents.hpp"
 #include "safe_form.hpp"
 
 namespace diastole::sql {
