@@ -16,6 +16,11 @@ class PaceOfReconcilerTest : public ReconcilerTest {
  protected:
   void set_pace(const Pace& pace, const std::string& by = "ann") { ask(core::SetPace{copy_, pace, by}); }
   static Pace paused() { return {.rows_per_second = {}, .batch_rows = {}, .workers = {}, .paused = true}; }
+  static core::Plan plan_with_vacuum(int every) {
+    auto plan = plan_without_soak();
+    plan.steps[test::kCopy].backfill->vacuum_every = every;
+    return plan;
+  }
   void await_held() {
     await_waiting(ReasonKind::manual);
     EXPECT_EQ(state().step(copy_).status, StepStatus::pending);
@@ -145,14 +150,7 @@ TEST_F(PaceOfReconcilerTest, TheWayItHasChosenIsToldOnce) {
   EXPECT_THAT(events<core::BackfillBegun>(), SizeIs(1));
 }
 
-core::Plan plan_with_vacuum(int every) {
-  auto plan = test::sample_plan();
-  plan.gate.soak = Milliseconds{0};
-  plan.steps[test::kCopy].backfill->vacuum_every = every;
-  return plan;
-}
-
-TEST_F(PaceOfReconcilerTest, VacuumsOnlyWhereThePlanSaysAndTellsOfIt) {
+TEST_F(PaceOfReconcilerTest, VacuumsOnlyWhereThePlanSays) {
   reach_backfilled();
   EXPECT_EQ(target_.calls("vacuum copy"), 0);
 }
