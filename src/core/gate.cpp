@@ -128,11 +128,6 @@ std::string_view to_string(GateState state) {
   return name_of(kGateStateNames, state);
 }
 
-const ServiceTally* FleetView::find(const ServiceName& service) const {
-  const auto found = std::ranges::find(services, service, &ServiceTally::service);
-  return found == services.end() ? nullptr : &*found;
-}
-
 GateVerdict evaluate_gate(const GateSpec& spec, const FleetView& fleet, bool backfill_complete,
                           std::optional<MonoTime> soaking_since, Now now) {
   auto collected = collect(spec, fleet);

@@ -151,7 +151,9 @@ core::FleetView FleetRegistry::view() {
   out.suspect_after = settings_.suspect_after;
   for (auto& [name, service] : services_) {
     expire(service, now);
-    core::ServiceTally service_tally{name, {}, service.last_silence};
+    core::ServiceTally service_tally;
+    service_tally.service = name;
+    service_tally.last_silence = service.last_silence;
     for (const auto& [version, tally] : service.tallies) {
       core::VersionTally entry;
       entry.version = version;
@@ -161,7 +163,8 @@ core::FleetView FleetRegistry::view() {
       for (const auto* list : {&tally.silent, &tally.live}) {
         for (const auto& instance : *list) {
           if (entry.examples.size() == core::FleetView::kExamples) break;
-          entry.examples.push_back({instance.id, instance.last_seen_wall, instance.silent});
+          entry.examples.push_back(
+              {instance.id, instance.incarnation, instance.last_seen_wall, instance.silent, core::Source::heartbeat});
         }
       }
       service_tally.versions.push_back(std::move(entry));

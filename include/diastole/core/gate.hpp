@@ -9,41 +9,11 @@
 
 #include "diastole/base/ids.hpp"
 #include "diastole/base/time.hpp"
+#include "diastole/core/fleet.hpp"
 #include "diastole/core/plan.hpp"
 #include "diastole/core/reason.hpp"
 
 namespace diastole::core {
-
-// One instance, named as an example of its tally.
-struct Sighting {
-  InstanceId instance;
-  WallTime last_seen;
-  bool silent = false;
-};
-
-// All instances of a service that report one version.
-struct VersionTally {
-  std::string version;
-  std::int64_t live = 0;
-  std::int64_t silent = 0;              // not heard of for longer than the suspect time: unknown, never gone
-  std::optional<MonoTime> last_report;  // the latest report of this version by anyone, since the daemon began
-  std::vector<Sighting> examples;       // at most FleetView::kExamples, silent ones first
-};
-
-struct ServiceTally {
-  ServiceName service;
-  std::vector<VersionTally> versions;
-  std::optional<MonoTime> last_silence;  // the latest moment at which an instance fell silent, even if it came back
-};
-
-struct FleetView {
-  static constexpr std::size_t kExamples = 10;
-  std::vector<ServiceTally> services;
-  MonoTime watching_since;  // the daemon's evidence is complete only one suspect time after this
-  Milliseconds suspect_after{};
-
-  [[nodiscard]] const ServiceTally* find(const ServiceName& service) const;
-};
 
 //   collecting ──(every condition holds)──▶ soaking ──(unbroken for the whole soak)──▶ open
 //        ▲                                     │                                        │

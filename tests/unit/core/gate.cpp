@@ -51,7 +51,7 @@ GateVerdict look(const FleetView& view, std::optional<MonoTime> soaking_since = 
 
 TEST(GateTest, StaleInstanceBlocksContract) {
   auto view = fleet({tally("2.0.0", 2), tally("1.9.0", 1)});
-  view.services[0].versions[1].examples = {{InstanceId("api-7"), WallTime{Milliseconds{5}}, false}};
+  view.services[0].versions[1].examples = {{InstanceId("api-7"), "", WallTime{Milliseconds{5}}, false}};
   const auto verdict = look(view);
   EXPECT_EQ(verdict.state, GateState::collecting);
   ASSERT_THAT(kinds(verdict), ElementsAre(ReasonKind::instance_old));
@@ -130,7 +130,7 @@ TEST(GateTest, BuildIdsNeedNoSemanticVersion) {
 TEST(GateTest, NamesExamplesAndCountsTheRest) {
   auto view = fleet({tally("2.0.0", 1), tally("1.0.0", 5, 2)});
   view.services[0].versions[1].examples = {
-      {InstanceId("s1"), {}, true}, {InstanceId("l1"), {}, false}, {InstanceId("l2"), {}, false}};
+      {InstanceId("s1"), "", {}, true}, {InstanceId("l1"), "", {}, false}, {InstanceId("l2"), "", {}, false}};
   const auto verdict = look(view);
   std::int64_t old = 0;
   std::int64_t silent = 0;
