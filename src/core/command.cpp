@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "diastole/core/machine.hpp"
+#include "diastole/core/command.hpp"
 #include "stages.hpp"
 
 namespace diastole::core {
@@ -56,6 +56,28 @@ class Asked {
     return one(BackfillPaced{c.step, c.pace, c.by});
   }
 
+  Events operator()(const HoldGate& c) const {
+    if (auto refusal = holdable(s_)) return refuse("hold the gate of", *refusal);
+    if (s_.gate.hold) return refuse("hold the gate of", fmt::format("{} holds it already", s_.gate.hold->by));
+    return one(GateHeld{c.by, c.reason});
+  }
+
+  Events operator()(const ReleaseGate& c) const {
+    if (!s_.gate.hold) return refuse("release the gate of", "nobody holds it");
+    return one(GateReleased{c.by});
+  }
+
+  Events operator()(const OverrideGate& c) const {
+    if (auto refusal = holdable(s_)) return refuse("override the gate of", *refusal);
+    const auto known = std::ranges::find_if(s_.gate.overrides, [&](const GateOverride& asked) {
+      return asked.instances == c.instances && asked.gate_epoch == s_.gate.epoch && asked.expires > c.now;
+    });
+    if (known == s_.gate.overrides.end())
+      return one(OverrideAsked{c.instances, c.reason, c.by, s_.gate.epoch, c.lasts});
+    if (!known->confirmed_by.empty() || known->by == c.by) return std::vector<Event>{};
+    return one(OverrideConfirmed{c.by});
+  }
+
  private:
   [[nodiscard]] std::unexpected<Error> refuse(std::string_view what, std::string_view why) const {
     return fail(ErrorCode::conflict,
@@ -88,6 +110,14 @@ std::optional<std::string> abortable(const PlanState& state) {
            "failed), and "
            "submit a new plan that restores the old form";
   }
+  return {};
+}
+
+std::optional<std::string> holdable(const PlanState& state) {
+  if (terminal(state.stage)) return "it is over";
+  if (state.stage == Stage::aborting) return "it is being aborted";
+  if (!state.plan.has(Phase::contract)) return "it has no contract phase";
+  if (state.past_return()) return "contract has begun to destroy";
   return {};
 }
 

@@ -103,7 +103,112 @@ Decision during_phase(const PlanState& state, const Observation& observation, Ph
   return decision;
 }
 
+Reason restoring_reason(const PlanState& state) {
+  Reason reason;
+  reason.kind = ReasonKind::gate_restoring;
+  reason.object = "gate";
+  reason.message = "quarantine and fence are being undone";
+  if (!state.gate.fell_back.empty()) reason.message += ": " + state.gate.fell_back.front().message;
+  reason.clears = "it is done by itself";
+  reason.since = state.gate.since;
+  return reason;
+}
+
+Reason in_quarantine(const PlanState& state, Milliseconds since) {
+  Reason reason;
+  reason.kind = ReasonKind::quarantined;
+  reason.age = since;
+  reason.since = state.gate.since;
+  reason.count = static_cast<std::int64_t>(state.plan.doomed.size());
+  reason.message = fmt::format("what contract drops has been renamed, and stays so for {}",
+                               format_duration(state.plan.gate.quarantine));
+  reason.clears = fmt::format("time; POST /v1/plans/{}/gate/hold brings it back", state.plan.id.str());
+  return reason;
+}
+
+// Contract's steps back to where contract has not been, then the fence.
+Decision restore(const PlanState& state, const Observation& observation) {
+  Decision decision;
+  decision.waiting.push_back(restoring_reason(state));
+  if (observation.hold) {
+    decision.waiting.push_back(*observation.hold);
+    return decision;
+  }
+  const auto step = to_undo_before_lowering(state);
+  if (!step) {
+    decision.action = LowerFence{};
+    return decision;
+  }
+  const auto& planned = state.plan.steps[*step];
+  decision.events.push_back(UndoStarted{planned.id});
+  if (planned.undo.empty()) {
+    decision.events.push_back(
+        UndoFinished{planned.id, planned.no_undo.empty() ? "the plan names nothing to undo" : planned.no_undo});
+  } else {
+    decision.action = UndoStep{planned.id};
+  }
+  return decision;
+}
+
+// Bad evidence at any time from fencing up to the drop.
+std::vector<Reason> bad_evidence(const Observation& observation) {
+  auto out = observation.last_look;
+  std::ranges::copy(observation.drain_failed, std::back_inserter(out));
+  std::ranges::copy(observation.gate.contradictions, std::back_inserter(out));
+  return out;
+}
+
+// Between the backfill and contract: the gate opens, the fence is raised, old sessions end, what is to be dropped waits
+// in quarantine. Each act's intent is durable before it, and each can be done again.
+Decision before_contract(const PlanState& state, const Observation& observation, Now now) {
+  if (!state.plan.has(Phase::contract)) return before_phase(state, observation, Phase::contract, now);
+  const auto stage = state.gate.stage;
+  if (stage == GateStage::restoring) return restore(state, observation);
+  if (stage == GateStage::closed) {
+    auto decision = before_phase(state, observation, Phase::contract, now);
+    if (!decision.events.empty()) decision.events = {GateFencing{true}};
+    return decision;
+  }
+  Decision decision;
+  if (auto bad = bad_evidence(observation); !bad.empty()) {
+    decision.events.push_back(GateFellBack{std::move(bad)});
+    return decision;
+  }
+  if (observation.hold) {
+    decision.waiting.push_back(*observation.hold);
+    return decision;
+  }
+  switch (stage) {
+    case GateStage::fencing: decision.action = RaiseFence{}; return decision;
+    case GateStage::draining: decision.action = Drain{}; return decision;
+    case GateStage::quarantining: decision.action = Quarantine{}; return decision;
+    case GateStage::drained:
+      if (!quarantines(state.plan)) break;
+      decision.events.push_back(QuarantineStarted{});
+      return decision;
+    case GateStage::quarantined: {
+      const auto since = observation.quarantined_for.value_or(Milliseconds{0});
+      if (since >= state.plan.gate.quarantine) break;
+      decision.waiting.push_back(in_quarantine(state, since));
+      return decision;
+    }
+    case GateStage::closed:
+    case GateStage::restoring: return decision;
+  }
+  return before_phase(state, observation, Phase::contract, now);
+}
+
+// A gate that falls back before anything is destroyed takes contract back with it.
+Decision during_contract(const PlanState& state, const Observation& observation) {
+  if (!state.past_return()) {
+    if (auto bad = bad_evidence(observation); !bad.empty())
+      return {.events = {GateFellBack{std::move(bad)}}, .action = {}, .waiting = {}};
+  }
+  return during_phase(state, observation, Phase::contract);
+}
+
 Decision during_abort(const PlanState& state, const Observation& observation) {
+  if (state.gate.stage != GateStage::closed) return restore(state, observation);
   Decision decision;
   for (std::size_t i = state.steps.size(); i-- > 0;) {
     const auto& step = state.plan.steps[i];
@@ -141,8 +246,8 @@ Decision next(const PlanState& state, const Observation& observation, Now now) {
     case Stage::expanding: return during_phase(state, observation, Phase::expand);
     case Stage::expanded: return before_phase(state, observation, Phase::backfill, now);
     case Stage::backfilling: return during_phase(state, observation, Phase::backfill);
-    case Stage::backfilled: return before_phase(state, observation, Phase::contract, now);
-    case Stage::contracting: return during_phase(state, observation, Phase::contract);
+    case Stage::backfilled: return before_contract(state, observation, now);
+    case Stage::contracting: return during_contract(state, observation);
     case Stage::aborting: return during_abort(state, observation);
     case Stage::completed:
     case Stage::aborted: return {};

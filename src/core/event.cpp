@@ -12,10 +12,13 @@ constexpr Names<Applied, 3> kAppliedNames{
 
 // In the order of the variant's alternatives.
 constexpr std::array<std::string_view, std::variant_size_v<Event>> kKinds{
-    "plan_submitted",  "phase_approved",  "phase_started",  "phase_finished",   "step_started", "step_progressed",
-    "lock_waited",     "step_finished",   "step_failed",    "step_interrupted", "plan_paused",  "plan_resumed",
-    "retry_requested", "abort_requested", "undo_started",   "undo_finished",    "undo_failed",  "undo_interrupted",
-    "plan_aborted",    "plan_waits",      "backfill_begun", "backfill_paced"};
+    "plan_submitted",     "phase_approved", "phase_started",     "phase_finished",  "step_started",
+    "step_progressed",    "lock_waited",    "step_finished",     "step_failed",     "step_interrupted",
+    "plan_paused",        "plan_resumed",   "retry_requested",   "abort_requested", "undo_started",
+    "undo_finished",      "undo_failed",    "undo_interrupted",  "plan_aborted",    "plan_waits",
+    "backfill_begun",     "backfill_paced", "gate_fencing",      "fence_raised",    "gate_drained",
+    "quarantine_started", "quarantined",    "gate_fell_back",    "fence_lowered",   "gate_held",
+    "gate_released",      "override_asked", "override_confirmed"};
 
 }  // namespace
 

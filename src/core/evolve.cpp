@@ -65,6 +65,8 @@ class Transition {
     if (s_.plan.has(e.phase)) {
       if (s_.approvals_given(e.phase) < s_.plan.approvals_needed(e.phase)) return "approvals are missing";
       if (e.phase == Phase::contract && !e.gate_open) return "the gate is not open";
+      if (e.phase == Phase::contract && s_.gate.stage != behind_gate(s_.plan))
+        return fmt::format("the gate is {}", to_string(s_.gate.stage));
     }
     s_.stage = stage_during(e.phase);
     return {};
@@ -182,20 +184,26 @@ class Transition {
     s_.stage = Stage::aborting;
     s_.condition = Condition::active;
     s_.abort_reason = e.reason;
+    if (s_.gate.stage != GateStage::closed) turn(GateStage::restoring);
     return {};
   }
 
   Refusal operator()(const UndoStarted& e) {
     const auto index = s_.plan.index_of(e.step);
     if (!index) return unknown_step(e.step);
-    if (s_.stage != Stage::aborting) return "the plan is not being aborted";
+    const bool falls_back = restoring(s_) && s_.plan.steps[*index].phase == Phase::contract;
+    if (s_.stage != Stage::aborting && !falls_back) return "the plan is not being aborted";
     if (auto refusal = inactive()) return refusal;
     auto& step = s_.steps[*index];
     if (!needs_undo(step)) return "nothing of it is on the target";
+    if (s_.plan.steps[*index].phase != Phase::contract && s_.gate.stage != GateStage::closed)
+      return "the fence has to be lowered first";
     for (std::size_t i = 0; i < s_.steps.size(); ++i) {
       if (s_.steps[i].status == StepStatus::running)
         return fmt::format("step {} is running", s_.plan.steps[i].id.str());
-      if (i > *index && needs_undo(s_.steps[i])) return fmt::format("step {} comes first", s_.plan.steps[i].id.str());
+      const bool stays = falls_back && s_.plan.steps[i].undo.empty();
+      if (i > *index && needs_undo(s_.steps[i]) && !stays)
+        return fmt::format("step {} comes first", s_.plan.steps[i].id.str());
     }
     if (step.status == StepStatus::undoing || step.status == StepStatus::undo_failed) {
       return fmt::format("it is {}", to_string(step.status));
@@ -206,7 +214,8 @@ class Transition {
 
   Refusal operator()(const UndoFinished& e) {
     return on_step(e.step, StepStatus::undoing, [&](StepState& step) {
-      step.status = StepStatus::undone;
+      // After a fall back it will run again.
+      step.status = s_.stage == Stage::aborting ? StepStatus::undone : StepStatus::pending;
       step.applied = Applied::none;
       step.note = e.note;
       step.failure.reset();
@@ -228,6 +237,7 @@ class Transition {
   Refusal operator()(const PlanAborted&) {
     if (s_.stage != Stage::aborting) return "the plan is not being aborted";
     if (auto refusal = inactive()) return refusal;
+    if (s_.gate.stage != GateStage::closed) return "its fence is still up";
     for (std::size_t i = 0; i < s_.steps.size(); ++i) {
       if (needs_undo(s_.steps[i]) || s_.steps[i].status == StepStatus::running) {
         return fmt::format("step {} is not undone", s_.plan.steps[i].id.str());
@@ -242,7 +252,110 @@ class Transition {
     return {};
   }
 
+  Refusal operator()(const GateFencing& e) {
+    if (s_.stage != Stage::backfilled || !s_.plan.has(Phase::contract)) return "its turn has not come";
+    if (auto refusal = gate_at(GateStage::closed)) return refusal;
+    if (s_.approvals_given(Phase::contract) < s_.plan.approvals_needed(Phase::contract)) return "approvals are missing";
+    if (s_.gate.hold) return "the gate is held";
+    if (!e.gate_open) return "the gate is not open";
+    s_.gate.fell_back.clear();
+    turn(GateStage::fencing);
+    return {};
+  }
+
+  Refusal operator()(const FenceRaised& e) {
+    if (auto refusal = gate_at(GateStage::fencing)) return refusal;
+    s_.gate.fenced_roles = e.roles;
+    turn(GateStage::draining);
+    return {};
+  }
+
+  Refusal operator()(const GateDrained&) {
+    if (auto refusal = gate_at(GateStage::draining)) return refusal;
+    turn(GateStage::drained);
+    return {};
+  }
+
+  Refusal operator()(const QuarantineStarted&) {
+    if (!quarantines(s_.plan)) return "the plan asks for no quarantine";
+    if (auto refusal = gate_at(GateStage::drained)) return refusal;
+    turn(GateStage::quarantining);
+    return {};
+  }
+
+  Refusal operator()(const Quarantined&) {
+    if (auto refusal = gate_at(GateStage::quarantining)) return refusal;
+    turn(GateStage::quarantined);
+    return {};
+  }
+
+  Refusal operator()(const GateFellBack& e) {
+    if (s_.stage != Stage::backfilled && s_.stage != Stage::contracting) return "its turn has not come";
+    if (s_.gate.stage == GateStage::closed || s_.gate.stage == GateStage::restoring)
+      return fmt::format("the gate is {}", to_string(s_.gate.stage));
+    if (s_.past_return()) return "contract has begun to destroy";
+    if (std::ranges::any_of(s_.steps, [](const StepState& step) { return step.status == StepStatus::running; }))
+      return "a step is running";
+    s_.gate.fell_back = e.reasons;
+    s_.stage = Stage::backfilled;
+    turn(GateStage::restoring);
+    return {};
+  }
+
+  Refusal operator()(const FenceLowered&) {
+    if (s_.gate.stage != GateStage::restoring) return fmt::format("the gate is {}", to_string(s_.gate.stage));
+    if (s_.condition == Condition::failed) return "the plan is failed";
+    if (to_undo_before_lowering(s_)) return "steps of contract are not undone";
+    s_.gate.fenced_roles.clear();
+    ++s_.gate.epoch;
+    turn(GateStage::closed);
+    return {};
+  }
+
+  Refusal operator()(const GateHeld& e) {
+    if (auto refusal = holdable(s_)) return refusal;
+    if (s_.gate.hold) return "it is held already";
+    s_.gate.hold = GateHold{e.by, e.reason, at_};
+    return {};
+  }
+
+  Refusal operator()(const GateReleased&) {
+    if (!s_.gate.hold) return "it is not held";
+    s_.gate.hold.reset();
+    return {};
+  }
+
+  Refusal operator()(const OverrideAsked& e) {
+    if (auto refusal = holdable(s_)) return refusal;
+    if (e.gate_epoch != s_.gate.epoch) return "the gate has fallen back meanwhile";
+    // One that waits for its second person, or has lost its effect, is of no use any more.
+    std::erase_if(s_.gate.overrides, [&](const GateOverride& known) {
+      return known.confirmed_by.empty() || known.gate_epoch != s_.gate.epoch || known.expires <= at_;
+    });
+    s_.gate.overrides.push_back({e.instances, e.reason, e.by, "", e.gate_epoch, at_, at_ + e.lasts});
+    return {};
+  }
+
+  Refusal operator()(const OverrideConfirmed& e) {
+    if (s_.gate.overrides.empty() || !s_.gate.overrides.back().confirmed_by.empty()) return "none waits for it";
+    auto& asked = s_.gate.overrides.back();
+    if (asked.by == e.by) return fmt::format("{} has asked for it; somebody else has to confirm it", e.by);
+    if (asked.gate_epoch != s_.gate.epoch || asked.expires <= at_) return "it has expired";
+    asked.confirmed_by = e.by;
+    return {};
+  }
+
  private:
+  void turn(GateStage stage) {
+    s_.gate.stage = stage;
+    s_.gate.since = at_;
+  }
+  // What happens at the gate happens before contract, to a plan that goes on.
+  [[nodiscard]] Refusal gate_at(GateStage stage) const {
+    if (s_.stage != Stage::backfilled) return "its turn has not come";
+    if (s_.gate.stage != stage) return fmt::format("the gate is {}", to_string(s_.gate.stage));
+    return inactive();
+  }
   [[nodiscard]] Refusal inactive() const {
     if (s_.condition == Condition::active) return {};
     return fmt::format("the plan is {}", to_string(s_.condition));

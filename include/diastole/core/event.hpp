@@ -10,6 +10,7 @@
 
 #include "diastole/base/ids.hpp"
 #include "diastole/base/time.hpp"
+#include "diastole/core/gate_event.hpp"
 #include "diastole/core/plan.hpp"
 #include "diastole/core/progress.hpp"
 #include "diastole/core/reason.hpp"
@@ -165,10 +166,12 @@ struct PlanWaits {
   friend bool operator==(const PlanWaits&, const PlanWaits&) = default;
 };
 
-using Event = std::variant<PlanSubmitted, PhaseApproved, PhaseStarted, PhaseFinished, StepStarted, StepProgressed,
-                           LockWaited, StepFinished, StepFailed, StepInterrupted, PlanPaused, PlanResumed,
-                           RetryRequested, AbortRequested, UndoStarted, UndoFinished, UndoFailed, UndoInterrupted,
-                           PlanAborted, PlanWaits, BackfillBegun, BackfillPaced>;
+using Event =
+    std::variant<PlanSubmitted, PhaseApproved, PhaseStarted, PhaseFinished, StepStarted, StepProgressed, LockWaited,
+                 StepFinished, StepFailed, StepInterrupted, PlanPaused, PlanResumed, RetryRequested, AbortRequested,
+                 UndoStarted, UndoFinished, UndoFailed, UndoInterrupted, PlanAborted, PlanWaits, BackfillBegun,
+                 BackfillPaced, GateFencing, FenceRaised, GateDrained, QuarantineStarted, Quarantined, GateFellBack,
+                 FenceLowered, GateHeld, GateReleased, OverrideAsked, OverrideConfirmed>;
 
 // The name on the wire: plan_submitted, phase_approved, …
 [[nodiscard]] std::string_view kind(const Event& event);

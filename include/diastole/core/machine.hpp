@@ -1,5 +1,5 @@
 // The plan's state machine: evolve folds events into a state, decide looks at a state and the world and says what comes
-// next, command turns what a person asks into events. All pure; the shell appends the events and performs the action.
+// next. Both pure; the shell appends the events and performs the action.
 #pragma once
 
 #include <map>
@@ -22,9 +22,10 @@ namespace diastole::core {
 //     └────────────┴───────────┴─────────────┴─────────────┴─────────────┤ abort, until a destructive step has begun
 //                                                                        ▼
 //                                                                    aborting ─▶ aborted
-//  A phase starts with phase_started (approvals there, preflight clean, for contract the gate open) and ends with
-//  phase_finished (every step of it done). A phase without steps starts and finishes at once and needs neither approval
-//  nor gate.
+//  A phase starts with phase_started (approvals there, preflight clean, for contract the gate open and what lies
+//  behind it done: GateStage) and ends with phase_finished (every step of it done). A phase without steps starts and
+//  finishes at once and needs neither approval nor gate. gate_fell_back leads from contracting to backfilled, as long
+//  as nothing is destroyed: what contract has done is undone then.
 enum class Stage { accepted, expanding, expanded, backfilling, backfilled, contracting, completed, aborting, aborted };
 inline constexpr Stage kStages[] = {Stage::accepted,    Stage::expanding,  Stage::expanded,
                                     Stage::backfilling, Stage::backfilled, Stage::contracting,
@@ -83,6 +84,7 @@ struct PlanState {
   WallTime submitted_at;
   WallTime changed_at;
   std::string abort_reason;
+  GateProgress gate;
 
   [[nodiscard]] const StepState& step(const StepId& id) const;
   [[nodiscard]] int approvals_given(Phase phase) const;
@@ -97,6 +99,13 @@ struct PlanState {
 [[nodiscard]] Result<PlanState> evolve(PlanState state, const Event& event, WallTime at);
 [[nodiscard]] Result<PlanState> evolve(PlanState state, std::span<const Event> events, WallTime at);
 
+// The floors that the plan holds now: from its fencing on, for as long as it is not lowered.
+[[nodiscard]] std::vector<Floor> floors(const PlanState& state);
+// The overrides that have effect: confirmed, not expired, of this epoch. Each of these instances counts as gone.
+[[nodiscard]] std::vector<InstanceName> set_aside(const PlanState& state, WallTime now);
+// What a backfill's `needs` ask, as a gate: with the fleet's roles, and without a soak of its own.
+[[nodiscard]] GateSpec needs_gate(const Plan& plan, const Backfill& backfill);
+
 // What the shell has seen.
 struct Preflight {
   Phase phase = Phase::expand;
@@ -104,11 +113,14 @@ struct Preflight {
   std::vector<Reason> reasons;
 };
 struct Observation {
-  GateVerdict gate;                     // for contract
-  std::map<StepId, GateVerdict> needs;  // for backfills that have needs
-  std::optional<Preflight> preflight;   // the latest
-  bool step_in_hand = false;            // a runner of this process is acting for this plan
-  std::optional<Reason> hold;           // the shell asks to wait before the next act, and why (backoff, target away)
+  GateVerdict gate;                             // for contract
+  std::map<StepId, GateVerdict> needs;          // for backfills that have needs
+  std::optional<Preflight> preflight;           // the latest
+  std::optional<Milliseconds> quarantined_for;  // by the target's clock, from a fresh scan
+  std::vector<Reason> last_look;                // why the dropping transaction found the gate closed, and rolled back
+  std::vector<Reason> drain_failed;             // sessions below the floor did not end within the budget
+  bool step_in_hand = false;                    // a runner of this process is acting for this plan
+  std::optional<Reason> hold;  // the shell asks to wait before the next act, and why (backoff, target away)
 };
 
 struct RunPreflight {
@@ -125,7 +137,13 @@ struct SettleStep {
   StepId step;
   bool undo = false;
 };
-using Action = std::variant<std::monostate, RunPreflight, RunStep, UndoStep, SettleStep>;
+// Each can be done again: the target knows what it has.
+struct RaiseFence {};
+struct Drain {};
+struct Quarantine {};
+struct LowerFence {};  // and end the quarantine first
+using Action = std::variant<std::monostate, RunPreflight, RunStep, UndoStep, SettleStep, RaiseFence, Drain, Quarantine,
+                            LowerFence>;
 
 struct Decision {
   std::vector<Event> events;    // to be appended first
@@ -138,36 +156,5 @@ inline constexpr Milliseconds kPreflightValid{5'000};
 inline constexpr Milliseconds kVerificationValid{60'000};
 
 [[nodiscard]] Decision decide(const PlanState& state, const Observation& observation, Now now);
-
-// Commands of people and pipelines.
-struct Approve {
-  Phase phase;
-  std::string by;
-  std::string note;
-  bool by_submitter_allowed = false;
-};
-struct Pause {
-  std::string by;
-};
-struct Resume {
-  std::string by;
-};
-struct Retry {
-  std::string by;
-};
-struct Abort {
-  std::string by;
-  std::string reason;
-};
-struct SetPace {
-  StepId step;
-  Pace pace;
-  std::string by;
-};
-using Command = std::variant<Approve, Pause, Resume, Retry, Abort, SetPace>;
-
-// The events the command leads to (none for a repeated approval, or a pace that it has), or conflict saying why it
-// makes no sense now.
-[[nodiscard]] Result<std::vector<Event>> command(const PlanState& state, const Command& command);
 
 }  // namespace diastole::core

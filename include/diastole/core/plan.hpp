@@ -19,12 +19,27 @@
 
 namespace diastole::core {
 
+// What a role tells of the sessions that log in as it.
+struct RoleMapping {
+  enum class Tells {
+    version,           // the one version that logs in as it: a fence can keep it out
+    application_name,  // whose service it is; the version stands in the application_name
+    nothing,           // whose service it is; the version cannot be told
+  };
+  std::string role;
+  Tells tells = Tells::version;
+  std::string version = {};
+
+  friend bool operator==(const RoleMapping&, const RoleMapping&) = default;
+};
+
 // One service that uses the database, and what each of its instances must run.
 struct FleetRequirement {
   ServiceName service;
   VersionRequirement version;
   int min_instances = 1;
-  std::string reason;  // why min_instances may be 0; required then
+  std::string reason;                   // why min_instances may be 0; required then
+  std::vector<RoleMapping> roles = {};  // how its sessions are known; none: by application_name, service@version
 
   friend bool operator==(const FleetRequirement&, const FleetRequirement&) = default;
 };
@@ -95,10 +110,32 @@ struct Step {
   friend bool operator==(const Step&, const Step&) = default;
 };
 
+// Sessions that are no application's, by role or application_name: from the configuration, for all plans of a target.
+struct Tool {
+  enum class By { role, application_name };
+  By by = By::role;
+  std::string name;
+
+  friend bool operator==(const Tool&, const Tool&) = default;
+};
+
 struct GateSpec {
   std::vector<FleetRequirement> fleet;
   Milliseconds soak{};
+  Milliseconds quarantine{};                  // 0: none
+  Milliseconds drain_budget{600'000};         // after which the gate falls back
+  bool terminate = false;                     // sessions below the floor; else they are waited for
+  std::vector<FleetRequirement> others = {};  // declared services of which this gate asks nothing
   friend bool operator==(const GateSpec&, const GateSpec&) = default;
+};
+
+// What a contract step drops for good, and quarantine renames first.
+struct Doomed {
+  StepId step;
+  std::string table;   // as an SQL identifier
+  std::string column;  // unquoted; empty: the table itself
+
+  friend bool operator==(const Doomed&, const Doomed&) = default;
 };
 
 struct Plan {
@@ -110,6 +147,7 @@ struct Plan {
   std::vector<Step> steps;  // in the order in which they run: expand, backfill, contract
   std::map<Phase, int> approvals;
   GateSpec gate;
+  std::vector<Doomed> doomed = {};  // from the analysis, in the order of the steps
 
   [[nodiscard]] const Step* find(const StepId& id) const;
   [[nodiscard]] std::optional<std::size_t> index_of(const StepId& id) const;

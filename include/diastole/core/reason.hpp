@@ -21,6 +21,18 @@ enum class ReasonKind {
   version_unparsable,
   watching,  // the daemon has not watched for one suspect time yet
   soaking,
+  sources_disagree,     // heartbeat and poll name different versions
+  membership_changing,  // two looks, one suspect time apart, did not see the same members
+  mass_silence,
+  held,             // by an operator
+  sessions_unseen,  // a server's sessions were not scanned, or not in full
+  session_old,
+  session_unversioned,
+  session_undeclared,
+  drain_budget,    // sessions below the floor did not end in time
+  role_can_login,  // though the fence has taken its login
+  quarantined,     // the time of quarantine is not over
+  gate_restoring,  // quarantine and fence are being undone
   // preflight
   long_transaction,
   prepared_transaction,

@@ -18,6 +18,7 @@
 #include "diastole/core/plan.hpp"
 #include "diastole/core/pressure.hpp"
 #include "diastole/core/reason.hpp"
+#include "diastole/ports/target_gate.hpp"
 
 namespace diastole::ports {
 
@@ -51,6 +52,7 @@ struct StatementWork {
   // Told of the sessions that block a statement outside a transaction, whenever they change; on a thread of the
   // target's. Those that block a transaction come with its lock_timeout.
   std::function<void(const std::vector<core::Blocker>&)> on_blocked = {};
+  std::optional<LastLook> last_look = {};  // of contract's steps
 };
 
 struct WorkDone {
@@ -138,11 +140,13 @@ class Target {
   // Proves that no earlier session of this work is alive (terminating it if need be), then reads the ledger.
   [[nodiscard]] virtual TargetResult<core::Applied> settle(const WorkId& id, bool transactional) = 0;
 
-  // All statements and the ledger row in one transaction, under the fence.
+  // All statements and the ledger row in one transaction, under the fence. What of the step is in quarantine gets its
+  // name back first, in the same transaction. interrupted, and rolled back, where the last look finds the gate closed.
   [[nodiscard]] virtual TargetResult<WorkDone> execute(const StatementWork& work, std::stop_token stop) = 0;
 
   // The one statement of a step that cannot run in a transaction: probes by definition, removes our INVALID leftover,
-  // runs, verifies, records. Waits for locks as long as the statement's timeout lets it.
+  // runs, verifies, records. Waits for locks as long as the statement's timeout lets it. The last look is before it
+  // runs.
   [[nodiscard]] virtual TargetResult<WorkDone> execute_concurrently(const StatementWork& work,
                                                                     std::stop_token stop) = 0;
 
@@ -180,6 +184,24 @@ class Target {
   // has been able to write; what was written before shows in the server's statistics.
   [[nodiscard]] virtual TargetResult<RecheckResult> backfill_recheck(const BackfillWork& work, Milliseconds quiet,
                                                                      std::stop_token stop) = 0;
+  // Clients' sessions and prepared transactions on this database, of the primary and of every configured replica;
+  // within a few seconds, whatever they do. A server that cannot be asked, or shows other roles' sessions only in part,
+  // is in it with the reason. Needs no prepare(), changes nothing. `at` is the caller's to set.
+  [[nodiscard]] virtual TargetResult<core::SessionScan> sessions(const SessionRequest& request) = 0;
+  // Keeps old code out, in one transaction under the fence of epochs: notes the plan's gate epoch and takes the login
+  // from the roles. Returns those that have none now for this plan's sake. Again is no harm. conflict where our role
+  // may not.
+  [[nodiscard]] virtual TargetResult<std::vector<std::string>> keep_out(const GateWork& work) = 0;
+  // Undoes quarantine and then keep_out(), in one transaction: everything has its name again, and each role its login
+  // that had it before and that no other plan keeps out. From then on the gate epoch has no effect. Again is no harm.
+  [[nodiscard]] virtual TargetResult<void> let_in(const GateWork& work, std::stop_token stop) = 0;
+  // Ends these sessions, each only while it is still the same; returns how many were told to.
+  [[nodiscard]] virtual TargetResult<std::int64_t> end_sessions(const std::vector<core::Session>& sessions) = 0;
+  // Renames what is doomed, in one transaction; returns "users.name → name__…" for each. Again is no harm: what has
+  // been renamed stays. conflict where something depends on it that would break or follow (views, functions by their
+  // text).
+  [[nodiscard]] virtual TargetResult<std::vector<std::string>> quarantine(const GateWork& work,
+                                                                          std::stop_token stop) = 0;
   // Writes the ledger row; returns the rows that were skipped.
   [[nodiscard]] virtual TargetResult<std::vector<core::RowFault>> backfill_finish(const BackfillWork& work) = 0;
 };
