@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "diastole/engine/fleet.hpp"
+#include "diastole/engine/floors.hpp"
 #include "diastole/engine/journal.hpp"
 #include "diastole/engine/reconciler.hpp"
 #include "diastole/http/api.hpp"
@@ -154,6 +155,7 @@ class Daemon::Impl {
           postgres::make_target(TargetName(name), known.dsn.reveal(), state_->owner(), *log_, known.disk);
       targets[TargetName(name)] = target.get();
     }
+    if (auto loaded = floors_.load(*plans_); !loaded) return loaded;
     journal_ = std::make_unique<engine::Journal>(*plans_, *lease_, clock_, *log_);
     fleet_ = std::make_unique<engine::FleetRegistry>(
         *instances_, clock_,
@@ -161,12 +163,14 @@ class Daemon::Impl {
     if (auto loaded = fleet_->load(); !loaded) return loaded;
     reconciler_ = std::make_unique<engine::Reconciler>(*journal_, *fleet_, targets, *lease_, clock_, *log_,
                                                        engine_settings(config_));
-    api_ = http::make_api({*journal_, *fleet_, *reconciler_, *lease_, clock_, targets}, api_settings(config_, dev_));
+    api_ = http::make_api({*journal_, *fleet_, *reconciler_, floors_, *lease_, clock_, targets},
+                          api_settings(config_, dev_));
     auto server = http::Server::listen({config_.listen.address, static_cast<std::uint16_t>(config_.listen.port)},
                                        server_limits(config_), *api_, *log_);
     if (!server) return std::unexpected(server.error());
     server_ = std::move(*server);
-    journal_->on_change([this] {
+    journal_->on_change([this](const core::PlanState& state) {
+      floors_.update(state);
       reconciler_->wake();
       server_->wake();
     });
@@ -315,6 +319,7 @@ class Daemon::Impl {
   std::unique_ptr<postgres::PgFleetStore> instances_;
   std::unique_ptr<postgres::PgLease> lease_;
   std::map<std::string, std::unique_ptr<ports::Target>> targets_;
+  engine::Floors floors_;
   std::unique_ptr<engine::Journal> journal_;
   std::unique_ptr<engine::FleetRegistry> fleet_;
   std::unique_ptr<engine::Reconciler> reconciler_;

@@ -1,9 +1,10 @@
 // What people and pipelines ask for, as events or as the reason why not.
+#include "diastole/core/command.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "diastole/core/command.hpp"
 #include "stages.hpp"
 
 namespace diastole::core {

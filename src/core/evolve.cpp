@@ -283,8 +283,9 @@ class Transition {
     return {};
   }
 
-  Refusal operator()(const Quarantined&) {
+  Refusal operator()(const Quarantined& e) {
     if (auto refusal = gate_at(GateStage::quarantining)) return refusal;
+    s_.gate.quarantined = e.names;
     turn(GateStage::quarantined);
     return {};
   }
@@ -307,6 +308,7 @@ class Transition {
     if (s_.condition == Condition::failed) return "the plan is failed";
     if (to_undo_before_lowering(s_)) return "steps of contract are not undone";
     s_.gate.fenced_roles.clear();
+    s_.gate.quarantined.clear();
     ++s_.gate.epoch;
     turn(GateStage::closed);
     return {};

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "diastole/core/machine.hpp"
+#include "diastole/core/command.hpp"
 #include "model/exploration.hpp"
 
 namespace diastole::test {

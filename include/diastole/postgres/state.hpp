@@ -50,6 +50,7 @@ class PgPlanStore final : public ports::PlanStore {
                                     Epoch epoch, const std::function<Result<void>()>& guard) override;
   [[nodiscard]] Result<core::PlanState> load(const PlanId& plan) override;
   [[nodiscard]] Result<std::vector<core::PlanState>> list(bool unfinished) override;
+  [[nodiscard]] Result<std::vector<core::Floor>> floors() override;
   [[nodiscard]] Result<std::vector<ports::StoredEvent>> events_after(const std::optional<PlanId>& plan,
                                                                      std::int64_t after, int limit) override;
 

@@ -315,7 +315,7 @@ TEST(GateJsonTest, ShowsWallTimeAndReasons) {
   verdict.state = GateState::soaking;
   verdict.reasons = {full_reason()};
   verdict.services = {{ServiceName("api"), ">=2.0.0", 3, 2, 1, 4}};
-  verdict.soaking_since = MonoTime{Milliseconds{1'000}};
+  verdict.memory.soaking_since = MonoTime{Milliseconds{1'000}};
   const Now now{at(1'700'000'061'000), MonoTime{Milliseconds{61'000}}};
   const auto shown = gate_to_json(verdict, now);
   EXPECT_EQ(shown["state"], "soaking");

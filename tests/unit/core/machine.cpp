@@ -1,5 +1,5 @@
 // Details of evolve and decide. What must hold in every state is tests/model's.
-#include "diastole/core/machine.hpp"
+#include "diastole/core/command.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
