@@ -64,6 +64,7 @@ class Asked {
   }
 
   Events operator()(const ReleaseGate& c) const {
+    if (terminal(s_.stage)) return refuse("release the gate of", "it is over");
     if (!s_.gate.hold) return refuse("release the gate of", "nobody holds it");
     return one(GateReleased{c.by});
   }

@@ -184,6 +184,10 @@ class Transition {
     s_.stage = Stage::aborting;
     s_.condition = Condition::active;
     s_.abort_reason = e.reason;
+    // What could not be undone when the gate fell back is tried again.
+    for (auto& step : s_.steps) {
+      if (step.status == StepStatus::undo_failed) step.status = resting(step.applied);
+    }
     if (s_.gate.stage != GateStage::closed) turn(GateStage::restoring);
     return {};
   }

@@ -215,8 +215,8 @@ ActResult Runner::run(const Act& act) {
     const auto why = seen.reasons.empty() ? "cancelled" : "the gate closed: " + seen.reasons.front().message;
     auto result_of = conclude(act, core::StepInterrupted{act.step.id, error.applied, act.hand.asked().value_or(why)});
     if (!seen.reasons.empty()) {
-      // Not again at once: each attempt holds the table's lock for a moment.
-      if (!result_of.again_later) result_of.again_later = seen.reasons.front();
+      // Not again at once, unless the gate falls back: each attempt holds the table's lock for a moment.
+      if (!result_of.again_later && seen.contradictions.empty()) result_of.again_later = seen.reasons.front();
       result_of.last_look = seen.contradictions;
     }
     return result_of;
