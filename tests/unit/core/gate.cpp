@@ -132,9 +132,8 @@ TEST(GateTest, BuildIdsNeedNoSemanticVersion) {
   GateSpec builds = spec();
   builds.fleet[0].version = *VersionRequirement::one_of({"4f1c2ab"});
   EXPECT_TRUE(evaluate(builds, fleet({tally("4f1c2ab", 1)}), true, mono(0), now(kStart)).open());
-  EXPECT_THAT(
-      kinds(evaluate(builds, fleet({tally("4f1c2ab", 1), tally("9d03e77", 1)}), true, mono(0), now(kStart))),
-      ElementsAre(ReasonKind::instance_old));
+  EXPECT_THAT(kinds(evaluate(builds, fleet({tally("4f1c2ab", 1), tally("9d03e77", 1)}), true, mono(0), now(kStart))),
+              ElementsAre(ReasonKind::instance_old));
 }
 
 TEST(GateTest, NamesExamplesAndCountsTheRest) {

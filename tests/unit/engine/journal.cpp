@@ -1,9 +1,9 @@
-#include "diastole/core/command.hpp"
 #include "diastole/engine/journal.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "diastole/core/command.hpp"
 #include "support/fake_plan_store.hpp"
 #include "support/sample_plan.hpp"
 
