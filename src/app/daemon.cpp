@@ -157,9 +157,12 @@ class Daemon::Impl {
     }
     if (auto loaded = floors_.load(*plans_); !loaded) return loaded;
     journal_ = std::make_unique<engine::Journal>(*plans_, *lease_, clock_, *log_);
-    fleet_ = std::make_unique<engine::FleetRegistry>(
-        *instances_, clock_,
-        engine::FleetSettings{.heartbeat = config_.fleet.heartbeat, .suspect_after = config_.fleet.suspect_after});
+    fleet_ =
+        std::make_unique<engine::FleetRegistry>(*instances_, clock_,
+                                                engine::FleetSettings{.heartbeat = config_.fleet.heartbeat,
+                                                                      .suspect_after = config_.fleet.suspect_after,
+                                                                      .provable_after = config_.gate.provable_after,
+                                                                      .max_rate = config_.fleet.max_rate});
     if (auto loaded = fleet_->load(); !loaded) return loaded;
     reconciler_ = std::make_unique<engine::Reconciler>(*journal_, *fleet_, targets, *lease_, clock_, *log_,
                                                        engine_settings(config_));

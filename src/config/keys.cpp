@@ -86,11 +86,18 @@ constexpr Key kKeys[] = {
      "How often an instance is asked to report.", kSecond, kHour},
     {"fleet.suspect_after", [](Draft& d) -> Milliseconds& { return d.config.fleet.suspect_after; },
      "An instance silent for this long is unknown, and blocks the gate.", kSecond, kDay},
+    {"fleet.max_rate", [](Draft& d) -> int& { return d.config.fleet.max_rate; },
+     "Heartbeats a second in all: a fleet that would send more is asked to report less often, and may be silent for "
+     "four of the longer intervals.",
+     1, 1'000'000},
 
     {"gate.soak", [](Draft& d) -> Milliseconds& { return d.config.gate.soak; },
      "How long the gate's conditions must hold unbroken, for plans that do not say.", 0, 30 * kDay},
     {"gate.min_soak", [](Draft& d) -> Milliseconds& { return d.config.gate.min_soak; }, "A plan may not ask for less.",
      0, 30 * kDay},
+    {"gate.provable_after", [](Draft& d) -> Milliseconds& { return d.config.gate.provable_after; },
+     "Silent for this long, at least twice fleet.suspect_after, an instance may be proven gone by the database.",
+     kSecond, 30 * kDay},
 
     {"execution.lock_timeout", [](Draft& d) -> Milliseconds& { return d.config.execution.lock_timeout; },
      "How long a statement may wait for its lock; everyone behind it waits as long.", 10, 10 * kSecond},

@@ -183,7 +183,7 @@ Answer ApiCalls::instances(const Call& call) {
   json out = json::array();
   for (const auto& instance : found) out.push_back(instance_view(instance));
   json body{{"instances", std::move(out)}};
-  if (found.size() == static_cast<std::size_t>(*limit)) body["next"] = found.back().instance.str();
+  if (found.size() >= static_cast<std::size_t>(*limit)) body["next"] = found.back().instance.str();
   return json_response(200, body);
 }
 
@@ -196,7 +196,10 @@ Answer ApiCalls::remove_instance(const Call& call) {
     return problem({ErrorCode::invalid_argument, "say why this instance is gone for good: ?reason=…", "reason"});
   }
   const auto why = reason == call.request.query.end() ? std::string("signed off") : reason->second;
-  const auto removed = parts_.fleet.remove(service, instance, call.principal.name + ": " + why);
+  std::optional<std::string> incarnation;
+  if (const auto found = call.request.query.find("incarnation"); found != call.request.query.end())
+    incarnation = found->second;
+  const auto removed = parts_.fleet.remove(service, instance, incarnation, call.principal.name + ": " + why);
   if (!removed) return problem(removed.error());
   parts_.reconciler.wake();
   return Response{.status = 204, .headers = {}, .content_type = "", .body = ""};

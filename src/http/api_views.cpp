@@ -194,6 +194,8 @@ json instance_view(const engine::InstanceView& instance) {
   json out{{"instance", instance.instance.str()},
            {"version", instance.version},
            {"state", instance.silent ? "silent" : "live"},
+           {"source", core::to_string(instance.source)},
+           {"listed", instance.listed},
            {"last_seen", to_rfc3339(instance.last_seen)}};
   if (!instance.incarnation.empty()) out["incarnation"] = instance.incarnation;
   return out;
