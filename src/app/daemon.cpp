@@ -150,8 +150,10 @@ class Daemon::Impl {
 
     engine::Targets targets;
     for (const auto& [name, known] : config_.targets) {
-      auto& target = targets_[name] =
-          postgres::make_target(TargetName(name), known.dsn.reveal(), state_->owner(), *log_, known.disk);
+      std::vector<std::string> replicas;
+      for (const auto& replica : known.replicas) replicas.push_back(replica.reveal());
+      auto& target = targets_[name] = postgres::make_target(TargetName(name), known.dsn.reveal(), state_->owner(),
+                                                            *log_, known.disk, std::move(replicas));
       targets[TargetName(name)] = target.get();
     }
     journal_ = std::make_unique<engine::Journal>(*plans_, *lease_, clock_, *log_);
