@@ -54,6 +54,18 @@ constexpr Key kKeys[] = {
              "backfill.disk_free_mib guards.",
      .example = "/var/lib/postgresql",
      .optional = true},
+    {.path = "targets.*.replicas_file",
+     .place = [](Draft& d) -> std::string& { return d.targets.back().replicas; },
+     .help = "File with the connection strings of its read replicas, one a line: the gate looks for old sessions there "
+             "as well; not readable by every user, and # begins a comment.",
+     .example = "main.replicas",
+     .optional = true},
+    {.path = "targets.*.tools",
+     .place = [](Draft& d) -> std::string& { return d.targets.back().tools; },
+     .help = "Sessions that are no application's and do not concern the gate, separated by commas: role=NAME or "
+             "application_name=NAME.",
+     .example = "role=backup, application_name=pg_dump",
+     .optional = true},
 
     {.path = "tokens[].name",
      .place = [](Draft& d) -> std::string& { return d.tokens.back().name; },

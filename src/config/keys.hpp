@@ -23,6 +23,8 @@ struct Draft {
     std::string name;
     SecretSource dsn;
     std::string disk = {};
+    std::string replicas = {};
+    std::string tools = {};
     int line = 0;
   };
   struct TokenEntry {

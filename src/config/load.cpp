@@ -146,7 +146,8 @@ void Reader::read_entry(const YAML::Node& key, const YAML::Node& value, const st
       problems_.add(line_of(key), shown, "is not a name, write 1 to 63 of a-z, 0-9 and -");
       return;
     }
-    draft_.targets.push_back({.name = key.Scalar(), .dsn = {}, .disk = {}, .line = line_of(key)});
+    draft_.targets.push_back(
+        {.name = key.Scalar(), .dsn = {}, .disk = {}, .replicas = {}, .tools = {}, .line = line_of(key)});
     path = "targets.*";
   }
   const auto begins = [&](const std::string& prefix) {
@@ -194,6 +195,44 @@ void Reader::read_scalar(const Key& key, const YAML::Node& value, const std::str
   }
 }
 
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r";
+  const auto begin = text.find_first_not_of(kBlanks);
+  if (begin == text.npos) return {};
+  return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const auto end = std::min(text.find(separator, begin), text.size());
+    parts.push_back(trimmed(text.substr(begin, end - begin)));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+// "role=backup, application_name=pg_dump"
+std::vector<core::Tool> tools_of(const std::string& text, const std::string& key, int line, Problems& problems) {
+  std::vector<core::Tool> tools;
+  if (text.empty()) return tools;
+  const std::vector<std::string_view> entries = split(text, ',');
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const auto equals = entries[i].find('=');
+    const auto by = trimmed(entries[i].substr(0, equals));
+    const auto name = equals == entries[i].npos ? std::string_view() : trimmed(entries[i].substr(equals + 1));
+    if (name.empty() || (by != "role" && by != "application_name")) {
+      problems.add(
+          line, key,
+          fmt::format("entry {} ('{}') is not known, write role=NAME or application_name=NAME", i + 1, entries[i]));
+      continue;
+    }
+    tools.push_back(
+        {.by = by == "role" ? core::Tool::By::role : core::Tool::By::application_name, .name = std::string(name)});
+  }
+  return tools;
+}
+
 // What the table's rows cannot say one by one.
 void check_values(const Config& config, const Reader& reader, Problems& problems) {
   in_addr v4{};
@@ -237,6 +276,26 @@ class SecretReader {
     if (secret) return std::move(*secret);
     problems_.add(reader.line(key), key, secret.error().message);
     return {};
+  }
+
+  // A file of connection strings, one a line; none where it is not named.
+  std::vector<Secret> read_lines(const std::string& file, const std::string& key, const Reader& reader) {
+    std::vector<Secret> secrets;
+    if (file.empty()) return secrets;
+    const Result<Secret> text = Secret::from_file(directory_ / file);
+    if (!text) {
+      problems_.add(reader.line(key), key, text.error().message);
+      return secrets;
+    }
+    for (const std::string_view line : split(text->reveal(), '\n')) {
+      if (!line.empty() && !line.starts_with('#')) secrets.emplace_back(std::string(line));
+    }
+    if (secrets.empty()) {
+      problems_.add(reader.line(key), key,
+                    fmt::format("{} has only comments, write a connection string a line or remove the key",
+                                (directory_ / file).string()));
+    }
+    return secrets;
   }
 
  private:
@@ -289,9 +348,12 @@ void read_secrets(Draft& draft, const Reader& reader, const std::filesystem::pat
     problems.add(reader.line("targets"), "targets", "there are none, so no plan could run; add at least one");
   }
   for (const Draft::Target& target : draft.targets) {
+    const std::string key = "targets." + target.name;
     draft.config.targets[target.name] = {
-        .dsn = secrets.read(target.dsn, "targets." + target.name + ".dsn", reader, target.line),
-        .disk = target.disk.empty() ? std::filesystem::path() : directory / target.disk};
+        .dsn = secrets.read(target.dsn, key + ".dsn", reader, target.line),
+        .disk = target.disk.empty() ? std::filesystem::path() : directory / target.disk,
+        .replicas = secrets.read_lines(target.replicas, key + ".replicas_file", reader),
+        .tools = tools_of(target.tools, key + ".tools", reader.line(key + ".tools"), problems)};
   }
   read_tokens(draft, reader, secrets, problems);
 }

@@ -67,6 +67,8 @@ std::optional<std::string> conninfo_of(const ConnectionOptions& options) {
   }
   PQconninfoFree(parsed);
   settings.insert_or_assign("application_name", options.application_name);
+  if (options.connect_seconds > 0)
+    settings.insert_or_assign("connect_timeout", fmt::to_string(options.connect_seconds));
 
   std::string conninfo;
   for (const auto& [keyword, value] : settings) {

@@ -21,14 +21,15 @@ struct ConnectionOptions {
   std::string dsn;               // a URI or keyword/value string; appears in no error
   std::string application_name;  // at most 63 bytes
   std::string database;          // what errors call it: "the state database", "target main"
+  int connect_seconds = 0;       // the longest wait for a host (libpq knows none below 2); 0: the DSN's, or else 5
 };
 
 // One session. It never reconnects by itself: session locks, settings and the backend's pid are those of open() until
 // it is lost. Not thread-safe, but for cancel().
 class Connection {
  public:
-  // Waits at most 5 s per host of the DSN. unavailable, with the category of what went wrong; never with host, user or
-  // password.
+  // Waits at most `connect_seconds` per host of the DSN. unavailable, with the category of what went wrong; never with
+  // host, user or password.
   [[nodiscard]] static Result<std::unique_ptr<Connection>> open(const ConnectionOptions& options);
 
   [[nodiscard]] pqxx::connection& raw() { return raw_; }

@@ -1,11 +1,13 @@
 // The adapter of ports::Target. Its methods are spread by subject: target.cpp (fence, ledger, statements in a
 // transaction), target_concurrently.cpp, target_backfill.cpp, target_verification.cpp, target_vacuum.cpp,
-// target_pressure.cpp, target_preflight.cpp, target_catalog.cpp.
+// target_pressure.cpp, target_preflight.cpp, target_catalog.cpp, target_sessions.cpp, target_gate.cpp (fence of a gate,
+// last look), target_quarantine.cpp.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -15,6 +17,7 @@
 #include "connection.hpp"
 #include "diastole/ports/log.hpp"
 #include "diastole/ports/target.hpp"
+#include "session_scanner.hpp"
 #include "session_watch.hpp"
 #include "sql_error.hpp"
 
@@ -51,7 +54,8 @@ struct LedgerRow {
 
 class PgTarget final : public ports::Target {
  public:
-  PgTarget(const TargetName& name, std::string dsn, std::string owner, ports::Log& log, std::filesystem::path disk);
+  PgTarget(const TargetName& name, std::string dsn, std::string owner, ports::Log& log, std::filesystem::path disk,
+           const std::vector<std::string>& replicas);
 
   ports::TargetResult<void> prepare(Epoch epoch) override;
   ports::TargetResult<std::vector<core::Reason>> preflight(const ports::PreflightRequest& request) override;
@@ -76,6 +80,11 @@ class PgTarget final : public ports::Target {
   ports::TargetResult<ports::RecheckResult> backfill_recheck(const ports::BackfillWork& work, Milliseconds quiet,
                                                              std::stop_token stop) override;
   ports::TargetResult<std::vector<core::RowFault>> backfill_finish(const ports::BackfillWork& work) override;
+  ports::TargetResult<core::SessionScan> sessions(const ports::SessionRequest& request) override;
+  ports::TargetResult<std::vector<std::string>> keep_out(const ports::GateWork& work) override;
+  ports::TargetResult<void> let_in(const ports::GateWork& work, std::stop_token stop) override;
+  ports::TargetResult<std::int64_t> end_sessions(const std::vector<core::Session>& sessions) override;
+  ports::TargetResult<std::vector<std::string>> quarantine(const ports::GateWork& work, std::stop_token stop) override;
 
  private:
   using UnitBody = std::function<ports::TargetResult<void>(Unit&)>;
@@ -107,11 +116,24 @@ class PgTarget final : public ports::Target {
   [[nodiscard]] core::Applied leftover_of(const ports::StatementWork& work, const ports::TargetError& error);
   void release_claim(const ports::StatementWork& work);
 
+  // Every server's sessions, asked at once; what does not answer within `patience` is in it as not scanned.
+  [[nodiscard]] core::SessionScan scan(const ports::SessionRequest& request, Milliseconds patience);
+  // In the transaction that destroys, or claims to: interrupted where the gate is not, or no longer, open.
+  [[nodiscard]] ports::TargetResult<void> last_look(pqxx::work& work, const PlanId& plan, const ports::LastLook& look);
+  // Gives this step's things in quarantine their names back, and those of the relations that its statements touch.
+  [[nodiscard]] ports::TargetResult<void> release_for(Unit& unit, const ports::StatementWork& work);
+  // What would break by a quarantine, or follow it, as a conflict.
+  [[nodiscard]] ports::TargetResult<void> look_for_followers(const ports::GateWork& work);
+  // A session of end_sessions() with one server.
+  [[nodiscard]] ports::TargetResult<std::int64_t> end_on(Connection& connection,
+                                                         const std::vector<const core::Session*>& sessions);
+
   const std::string name_;  // "target main"
   const std::string owner_;
   const std::filesystem::path disk_;  // on the filesystem that the database grows on; empty: not at hand
   ports::Log& log_;
   ConnectionPool pool_;
+  std::vector<std::unique_ptr<SessionScanner>> scanners_;  // the primary's first
 };
 
 // "forward" or "undo", as the ledger has it.

@@ -53,8 +53,8 @@ bool holds_fence(Connection& connection, pqxx::work& work, Epoch epoch, const st
 }  // namespace
 
 std::unique_ptr<ports::Target> make_target(const TargetName& name, std::string dsn, std::string owner, ports::Log& log,
-                                           std::filesystem::path disk) {
-  return std::make_unique<PgTarget>(name, std::move(dsn), std::move(owner), log, std::move(disk));
+                                           std::filesystem::path disk, std::vector<std::string> replicas) {
+  return std::make_unique<PgTarget>(name, std::move(dsn), std::move(owner), log, std::move(disk), replicas);
 }
 
 std::string direction_text(ports::Direction direction) {
@@ -114,13 +114,22 @@ WorkDone finish_in_ledger(pqxx::transaction_base& work, const WorkId& id, std::i
 }
 
 PgTarget::PgTarget(const TargetName& name, std::string dsn, std::string owner, ports::Log& log,
-                   std::filesystem::path disk)
+                   std::filesystem::path disk, const std::vector<std::string>& replicas)
     : name_("target " + name.str()),
       owner_(std::move(owner)),
       disk_(std::move(disk)),
       log_(log),
-      pool_({.dsn = std::move(dsn), .application_name = "diastole: target " + name.str(), .database = name_},
-            kMaxSessions) {}
+      pool_({.dsn = dsn, .application_name = "diastole: target " + name.str(), .database = name_}, kMaxSessions) {
+  ConnectionOptions options{
+      .dsn = std::move(dsn), .application_name = "diastole: sessions of " + name.str(), .database = name_};
+  scanners_.push_back(std::make_unique<SessionScanner>("primary", options, true));
+  for (const auto& replica : replicas) {
+    const auto server = fmt::format("replica {}", scanners_.size());
+    options.dsn = replica;
+    options.database = fmt::format("{} of {}", server, name_);
+    scanners_.push_back(std::make_unique<SessionScanner>(server, options, false));
+  }
+}
 
 TargetResult<void> PgTarget::transact(const UnitSpec& spec, const std::stop_token& stop, const UnitBody& body) {
   auto connection = pool_.checkout();
@@ -298,6 +307,7 @@ TargetResult<WorkDone> PgTarget::execute(const ports::StatementWork& work, std::
     }
     // The statements may leave settings or temporary tables behind: nobody else shall inherit them.
     unit.connection.spoil();
+    if (auto released = release_for(unit, work); !released) return released;
     std::int64_t rows = 0;
     for (const auto& statement : work.statements) {
       if (stop.stop_requested()) return rolled_back();
@@ -308,6 +318,9 @@ TargetResult<WorkDone> PgTarget::execute(const ports::StatementWork& work, std::
     // Deferred constraints speak up now, while their complaint still has its SQLSTATE and its statement.
     unit.work.exec("SET CONSTRAINTS ALL IMMEDIATE");
     unit.at = {};
+    if (work.last_look) {
+      if (auto looked = last_look(unit.work, work.id.plan, *work.last_look); !looked) return looked;
+    }
     done = finish_in_ledger(unit.work, work.id, rows);
     return {};
   });

@@ -225,7 +225,11 @@ TargetResult<OutsideClaim> PgTarget::claim_outside(Connection& connection, const
     auto judged = judge(unit.work, work, outside, row->has_value());
     if (!judged) return std::unexpected(std::move(judged.error()));
     claim = std::move(*judged);
-    if (claim.next != OutsideClaim::Next::record) write_claim(unit.work, work);
+    if (claim.next == OutsideClaim::Next::record) return {};
+    if (work.last_look) {
+      if (auto looked = last_look(unit.work, work.id.plan, *work.last_look); !looked) return looked;
+    }
+    write_claim(unit.work, work);
     return {};
   });
   if (!claimed) return std::unexpected(std::move(claimed.error()));

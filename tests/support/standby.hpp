@@ -42,6 +42,8 @@ class Standby {
   Standby& operator=(const Standby&) = delete;
   ~Standby() { thaw(); }
 
+  [[nodiscard]] std::string dsn(const std::string& database) const { return server_->dsn(database); }
+
   // It replays each commit so long after it was made.
   void delay(const std::string& time) {
     pqxx::connection connection(server_->dsn());

@@ -12,6 +12,7 @@
 
 #include "diastole/base/result.hpp"
 #include "diastole/base/time.hpp"
+#include "diastole/core/plan.hpp"
 
 namespace diastole::config {
 
@@ -49,6 +50,8 @@ struct Config {
   struct Target {
     Secret dsn;
     std::filesystem::path disk;  // a place on the filesystem that it grows on; empty: not on this machine
+    std::vector<Secret> replicas = {};
+    std::vector<core::Tool> tools = {};
   };
   std::map<std::string, Target> targets;  // by name
   std::vector<Token> tokens;

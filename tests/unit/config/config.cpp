@@ -184,6 +184,58 @@ TEST_F(ConfigTest, RefusesBadTargetNames) {
   EXPECT_THAT(error_of(text), HasSubstr("f.yaml:2: targets.Main_1: is not a name, write 1 to 63 of a-z, 0-9 and -"));
 }
 
+TEST_F(ConfigTest, ReadsReplicasAndTools) {
+  write("main.replicas", "# near\nhost=r1 dbname=main\r\n\n  host=r2 dbname=main  \n#host=r3\n");
+  const std::string begin = minimal_.substr(0, minimal_.find("{dsn_file: main.dsn}"));
+  const std::string end = minimal_.substr(minimal_.find("tokens"));
+  const Result<Config> config =
+      parse(begin +
+                "\n    dsn_file: main.dsn\n    replicas_file: main.replicas\n"
+                "    tools: role=backup , application_name=pg_dump, application_name=psql = mine\n" +
+                end,
+            file());
+  ASSERT_TRUE(config) << config.error().message;
+  const auto& target = config->targets.at("main");
+  ASSERT_EQ(target.replicas.size(), 2U);
+  EXPECT_EQ(target.replicas[0].reveal(), "host=r1 dbname=main");
+  EXPECT_EQ(target.replicas[1].reveal(), "host=r2 dbname=main");
+  using By = core::Tool::By;
+  EXPECT_EQ(target.tools, (std::vector<core::Tool>{{.by = By::role, .name = "backup"},
+                                                   {.by = By::application_name, .name = "pg_dump"},
+                                                   {.by = By::application_name, .name = "psql = mine"}}));
+  const Result<Config> plain = parse(minimal_, file());
+  ASSERT_TRUE(plain);
+  EXPECT_TRUE(plain->targets.at("main").replicas.empty());
+  EXPECT_TRUE(plain->targets.at("main").tools.empty());
+}
+
+TEST_F(ConfigTest, RefusesBadReplicasAndTools) {
+  const auto error = [&](const std::string& added) {
+    std::string text = minimal_;
+    text.replace(text.find("{dsn_file: main.dsn}"), 20, "\n    dsn_file: main.dsn\n    " + added);
+    return error_of(text);
+  };
+  EXPECT_EQ(error("tools: 'role=backup, user=x'"),
+            "f.yaml:6: targets.main.tools: entry 2 ('user=x') is not known, write role=NAME or application_name=NAME");
+  EXPECT_EQ(error("tools: 'role='"),
+            "f.yaml:6: targets.main.tools: entry 1 ('role=') is not known, write role=NAME or application_name=NAME");
+  EXPECT_EQ(error("tools: 'backup,'"),
+            "f.yaml:6: targets.main.tools: entry 1 ('backup') is not known, write role=NAME or application_name=NAME\n"
+            "f.yaml:6: targets.main.tools: entry 2 ('') is not known, write role=NAME or application_name=NAME");
+  EXPECT_EQ(error("replicas_file: absent"),
+            "f.yaml:6: targets.main.replicas_file: cannot read absent: No such file or directory");
+  write("main.replicas", "# none yet\n\n");
+  EXPECT_EQ(
+      error("replicas_file: main.replicas"),
+      "f.yaml:6: targets.main.replicas_file: main.replicas has only comments, write a connection string a line or "
+      "remove the key");
+  write("main.replicas", "host=r1 password=hunter2\n");
+  EXPECT_EQ(error("replicas_file: main.replicas"), "no error");
+  fs::permissions(directory_ / "main.replicas", fs::perms::others_read, fs::perm_options::add);
+  EXPECT_EQ(error("replicas_file: main.replicas"),
+            "f.yaml:6: targets.main.replicas_file: main.replicas is readable by every user, run chmod o-rwx on it");
+}
+
 TEST_F(ConfigTest, RefusesBadTokens) {
   write("short", "0123456789\n");
   write("spaced", "0123456789abcdef 0123456789abcdef\n");
