@@ -81,6 +81,8 @@ engine::EngineSettings engine_settings(const config::Config& config) {
   settings.batch_rows = config.backfill.batch_rows;
   settings.batch_lock_timeout = config.backfill.lock_timeout;
   settings.max_passes = config.backfill.max_passes;
+  settings.scan_every = config.gate.scan_every;
+  for (const auto& [name, target] : config.targets) settings.tools[TargetName(name)] = target.tools;
   settings.throttle = throttle_limits(config.backfill);
   return settings;
 }
@@ -106,7 +108,9 @@ http::ApiSettings api_settings(const config::Config& config, bool dev) {
     const auto role = http::role_from(token.role);
     if (role) settings.principals.push_back({token.name, *role, codec::sha256(token.secret.reveal())});
   }
-  settings.plan_defaults = {config.gate.soak, config.gate.min_soak, config.approvals.min_contract};
+  settings.plan_defaults = {config.gate.soak, config.gate.min_soak, config.approvals.min_contract,
+                            config.gate.drain_budget};
+  settings.override_lasts = config.gate.override_lasts;
   settings.analysis = {.require_table_schema = config.analysis.require_table_schema};
   settings.approval_by_submitter = config.approvals.by_submitter;
   settings.plan_bytes = static_cast<std::size_t>(config.limits.plan_bytes);

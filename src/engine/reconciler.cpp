@@ -282,7 +282,7 @@ class Reconciler::Impl {
 
   [[nodiscard]] core::GateVerdict look(const core::GateSpec& spec, core::GateEvidence evidence, MonoTime first_seen,
                                        const core::GateMemory& memory, Now now) const {
-    evidence.fleet = fleet_.view();
+    evidence.fleet = fleet_.view(core::names_wanted(spec, evidence));
     // Evidence from before the plan does not count: one suspect time from when it was first seen, every instance has
     // reported anew.
     evidence.fleet.watching_since = std::max(evidence.fleet.watching_since, first_seen);

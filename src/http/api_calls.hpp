@@ -48,6 +48,8 @@ class ApiCalls {
   Answer remove_instance(const Call& call);
 
  private:
+  // What instances of a service must run; null where nothing is asked of them.
+  [[nodiscard]] nlohmann::json floor_text(const ServiceName& service) const;
   [[nodiscard]] Answer command(const PlanId& plan, const core::Command& command);
   // The plan after the change; conflict says what state it is in.
   [[nodiscard]] Answer change(const PlanId& plan, const engine::Journal::Change& change);

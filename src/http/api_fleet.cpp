@@ -143,6 +143,11 @@ Answer ApiCalls::metrics(const Call&) {
                   .body = metrics_text(*plans)};
 }
 
+json ApiCalls::floor_text(const ServiceName& service) const {
+  const auto text = parts_.floors.text(service);
+  return text.empty() ? json(nullptr) : json(text);
+}
+
 Answer ApiCalls::heartbeats(const Call& call) {
   auto body = json_body(call.request, settings_.batch_bytes);
   if (!body) return std::move(body.error());
@@ -165,6 +170,17 @@ Answer ApiCalls::heartbeats(const Call& call) {
     if (!reply) return problem(reply.error());
     out["next_in_ms"] = reply->next_in.count();
     if (!reply->replayed) ++accepted;
+    // It counts all the same: an old instance is there, whatever it is told.
+    const auto floor = parts_.floors.above(heartbeat.service, heartbeat.version);
+    if (!batch && floor) return retired(*floor, heartbeat.version);
+    if (!batch) out["floor"] = floor_text(heartbeat.service);
+    if (floor) {
+      out["retired"].push_back({{"service", heartbeat.service.str()},
+                                {"instance", heartbeat.instance.str()},
+                                {"version", heartbeat.version},
+                                {"floor", floor->version.text()},
+                                {"plan", floor->plan.str()}});
+    }
   }
   out["accepted"] = accepted;
   return json_response(200, out);

@@ -106,9 +106,7 @@ Answer ApiCalls::admission(const Call& call) {
   if (service.empty() || version.empty())
     return problem({ErrorCode::invalid_argument, "expected {\"service\": \"…\", \"version\": \"…\"}", "/service"});
   if (const auto floor = parts_.floors.above(service, version)) return retired(*floor, version);
-  json out{{"admitted", true}, {"floor", nullptr}};
-  if (const auto floor = parts_.floors.text(service); !floor.empty()) out["floor"] = floor;
-  return json_response(200, out);
+  return json_response(200, {{"admitted", true}, {"floor", floor_text(service)}});
 }
 
 }  // namespace diastole::http

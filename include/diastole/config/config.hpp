@@ -75,6 +75,9 @@ struct Config {
     Milliseconds soak{600'000};
     Milliseconds min_soak{0};
     Milliseconds provable_after{900'000};
+    Milliseconds drain_budget{600'000};
+    Milliseconds override_lasts{3'600'000};
+    Milliseconds scan_every{5'000};
   } gate;
 
   struct Execution {
