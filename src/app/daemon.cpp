@@ -226,7 +226,11 @@ class Daemon::Impl {
     if (!cluster) return std::unexpected(cluster.error());
     cluster_ = std::move(*cluster);
     config_.state_dsn = config::Secret(cluster_->dsn());
-    config_.targets = {{kDevTarget, {.dsn = config::Secret(cluster_->dsn()), .disk = {}}}};
+    // A developer's psql is in nobody's way.
+    config_.targets = {{kDevTarget,
+                        {.dsn = config::Secret(cluster_->dsn()),
+                         .disk = {},
+                         .tools = {{core::Tool::By::application_name, "psql"}}}}};
     return {};
   }
 

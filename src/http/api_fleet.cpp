@@ -137,10 +137,14 @@ Answer ApiCalls::readyz(const Call&) {
 Answer ApiCalls::metrics(const Call&) {
   const auto plans = parts_.journal.unfinished();
   if (!plans) return problem(plans.error());
+  std::vector<GateLook> looks;
+  for (const auto& plan : *plans) {
+    if (plan->plan.has(core::Phase::contract)) looks.push_back({plan, parts_.reconciler.gates(*plan)});
+  }
   return Response{.status = 200,
                   .headers = {{"Cache-Control", "no-store"}},
                   .content_type = kMetricsType,
-                  .body = metrics_text(*plans)};
+                  .body = metrics_text(*plans) + gate_metrics_text(looks)};
 }
 
 json ApiCalls::floor_text(const ServiceName& service) const {

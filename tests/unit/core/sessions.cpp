@@ -79,6 +79,7 @@ TEST(ClassifyTest, ToolsAreNoApplications) {
   EXPECT_EQ(class_of("exporter", "", tools), SessionClass::tool);
   EXPECT_EQ(class_of("joe", "pg_dump", tools), SessionClass::tool);
   EXPECT_EQ(class_of("joe", "exporter", tools), SessionClass::undeclared);
+  EXPECT_EQ(class_of("exporter", "api@1.0.0", tools), SessionClass::old);
   // What calls itself a tool under an old version's role is that version.
   EXPECT_EQ(class_of("worker_v2", "pg_dump", tools), SessionClass::old);
 }
