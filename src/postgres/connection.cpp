@@ -109,6 +109,8 @@ ErrorCode code_of(std::string_view sqlstate) {
 std::string sqlstate_of(const std::exception_ptr& exception) {
   try {
     std::rethrow_exception(exception);
+  } catch (const pqxx::insufficient_privilege& error) {
+    return error.sqlstate().empty() ? "42501" : error.sqlstate();  // libpqxx 6 forgets it
   } catch (const pqxx::sql_error& error) {
     return error.sqlstate();
   } catch (const pqxx::broken_connection&) {
