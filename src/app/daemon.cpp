@@ -227,10 +227,9 @@ class Daemon::Impl {
     cluster_ = std::move(*cluster);
     config_.state_dsn = config::Secret(cluster_->dsn());
     // A developer's psql is in nobody's way.
-    config_.targets = {{kDevTarget,
-                        {.dsn = config::Secret(cluster_->dsn()),
-                         .disk = {},
-                         .tools = {{core::Tool::By::application_name, "psql"}}}}};
+    config_.targets = {
+        {kDevTarget,
+         {.dsn = config::Secret(cluster_->dsn()), .disk = {}, .tools = {{core::Tool::By::application_name, "psql"}}}}};
     return {};
   }
 
