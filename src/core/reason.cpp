@@ -5,7 +5,7 @@
 namespace diastole::core {
 namespace {
 
-constexpr Names<ReasonKind, 31> kReasonKindNames{{{ReasonKind::approval_missing, "approval_missing"},
+constexpr Names<ReasonKind, 32> kReasonKindNames{{{ReasonKind::approval_missing, "approval_missing"},
                                                   {ReasonKind::backfill_incomplete, "backfill_incomplete"},
                                                   {ReasonKind::too_few_instances, "too_few_instances"},
                                                   {ReasonKind::instance_old, "instance_old"},
@@ -33,6 +33,7 @@ constexpr Names<ReasonKind, 31> kReasonKindNames{{{ReasonKind::approval_missing,
                                                   {ReasonKind::no_usable_key, "no_usable_key"},
                                                   {ReasonKind::target_unavailable, "target_unavailable"},
                                                   {ReasonKind::target_read_only, "target_read_only"},
+                                                  {ReasonKind::quarantine_blocked, "quarantine_blocked"},
                                                   {ReasonKind::verification_failed, "verification_failed"},
                                                   {ReasonKind::manual, "manual"},
                                                   {ReasonKind::retrying, "retrying"}}};

@@ -142,12 +142,19 @@ ActResult Runner::preflight(const core::PlanState& state, core::Phase phase, Han
       }
     }
   }
+  const bool quarantined = state.gate.stage == core::GateStage::quarantined;
+  if (phase == core::Phase::contract && state.plan.gate.quarantine.count() > 0 && !quarantined)
+    request.quarantine = gate_work(state);
+  for (const auto& doomed : state.plan.doomed) {
+    if (quarantined && doomed.column.empty()) request.created.push_back(doomed.table);
+  }
   const auto look = [&]() -> ports::TargetResult<std::vector<core::Reason>> {
     const auto target = ready(state, lease_.epoch());
     if (!target) return std::unexpected(target.error());
     auto found = (*target)->preflight(request);
     // It may read much: asked last, when nothing else is in the way.
-    if (!found || !found->empty() || phase != core::Phase::contract) return found;
+    // What is in quarantine cannot be asked, and nobody has been able to write it since it was.
+    if (!found || !found->empty() || phase != core::Phase::contract || quarantined) return found;
     return recheck(state, **target, hand);
   };
   const auto reasons = look();

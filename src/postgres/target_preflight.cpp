@@ -332,6 +332,12 @@ TargetResult<std::vector<Reason>> PgTarget::preflight(const PreflightRequest& re
     return {};
   });
   if (!looked) return std::unexpected(std::move(looked.error()));
+  if (!request.quarantine) return reasons;
+  if (auto followers = look_for_followers(*request.quarantine); !followers) {
+    if (followers.error().code != ErrorCode::conflict) return std::unexpected(std::move(followers.error()));
+    reasons.push_back(of_object(ReasonKind::quarantine_blocked, "quarantine", followers.error().failure.message,
+                                "what the message says", "pg_depend"));
+  }
   return reasons;
 }
 

@@ -42,6 +42,7 @@ enum class ReasonKind {
   no_usable_key,
   target_unavailable,
   target_read_only,
+  quarantine_blocked,   // something would break by the renaming, or follow it and hide that it is used
   verification_failed,  // of a backfill, asked once more before contract
   // before a step
   manual,    // an operator has paused this backfill

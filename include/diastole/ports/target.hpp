@@ -114,10 +114,11 @@ struct RecheckResult {
 
 struct PreflightRequest {
   core::Phase phase = core::Phase::expand;
-  std::vector<core::Step> steps;     // the phase's steps that still have to run
-  std::vector<std::string> created;  // tables that earlier steps of the same plan create
-  std::string ledger_plan;           // whose INVALID leftovers are our own business
-  Milliseconds long_transaction{};   // sessions older than this on the tables concerned block
+  std::vector<core::Step> steps;            // the phase's steps that still have to run
+  std::vector<std::string> created;         // tables that earlier steps of the same plan create
+  std::string ledger_plan;                  // whose INVALID leftovers are our own business
+  Milliseconds long_transaction{};          // sessions older than this on the tables concerned block
+  std::optional<GateWork> quarantine = {};  // what will be renamed: whatever follows it, or would break, blocks
 };
 
 // Thread-safe; calls on different plans may run at once. `stop` cancels what is running within about a second.
