@@ -152,6 +152,9 @@ void claim_session(pqxx::nontransaction& session, const ports::WorkId& id, Milli
 [[nodiscard]] ports::TargetResult<std::optional<LedgerRow>> ledger_row(pqxx::transaction_base& transaction,
                                                                        const ports::WorkId& id);
 
+// What work does, its opposite has not done any more: a step that was undone when the gate fell back runs again.
+void take_back_opposite(pqxx::transaction_base& transaction, const ports::WorkId& id);
+
 // Writes the row of work that is done, in its own transaction.
 ports::WorkDone finish_in_ledger(pqxx::transaction_base& transaction, const ports::WorkId& id, std::int64_t rows);
 

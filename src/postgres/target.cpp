@@ -102,7 +102,13 @@ TargetResult<std::optional<LedgerRow>> ledger_row(pqxx::transaction_base& transa
                    .duration = Milliseconds{found[0][3].as<std::int64_t>()}};
 }
 
+void take_back_opposite(pqxx::transaction_base& work, const WorkId& id) {
+  query(work, "DELETE FROM diastole.ledger WHERE plan = $1 AND step = $2 AND direction <> $3", id.plan.str(),
+        id.step.str(), direction_text(id.direction));
+}
+
 WorkDone finish_in_ledger(pqxx::transaction_base& work, const WorkId& id, std::int64_t rows) {
+  take_back_opposite(work, id);
   const auto written =
       query(work,
             "INSERT INTO diastole.ledger (plan, step, direction, checksum, epoch, state, backend_pid, "

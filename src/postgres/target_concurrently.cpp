@@ -127,6 +127,7 @@ TargetResult<OutsideClaim> judge(pqxx::work& work, const StatementWork& spec, co
 }
 
 void write_claim(pqxx::work& work, const StatementWork& spec) {
+  take_back_opposite(work, spec.id);
   query(
       work,
       "INSERT INTO diastole.ledger AS l (plan, step, direction, checksum, epoch, state, object, backend_pid, "

@@ -14,6 +14,7 @@ class GateDaemonTest : public ::testing::Test {
  protected:
   GateDaemonTest()
       : daemon_({{"gate", "{ soak: 0s, scan_every: 100ms, drain_budget: 20s }"},
+                 {"preflight", "{ long_transaction: 1h }"},
                  {"targets", "{ main: { dsn_file: main.dsn, tools: 'application_name=watcher' } }"}}) {
     // Roles belong to the cluster, not to the database.
     static int number = 0;
@@ -191,6 +192,34 @@ TEST_F(GateDaemonTest, AViewThatWouldFollowTheRenameIsFoundBeforehand) {
   EXPECT_TRUE(can_login(old_role_)) << "before the fence";
   sql(daemon_.main_dsn(), "DROP VIEW names");
   daemon_.await_event("a", "quarantined");
+}
+
+// An old instance turns up when contract's first step is done and the drop waits for its lock.
+TEST_F(GateDaemonTest, ContractsOwnStepsAreTakenBackAndRunAgain) {
+  auto both = plan("a");
+  both["contract"].insert(both["contract"].begin(), step("say", "COMMENT ON COLUMN users.id IS 'the only one'",
+                                                         "COMMENT ON COLUMN users.id IS NULL"));
+  SqlSession reader(as("postgres", "watcher"));
+  reader.run("BEGIN; LOCK users IN ACCESS SHARE MODE");
+  const auto comment = [this] { return sql(daemon_.main_dsn(), "SELECT col_description('users'::regclass, 1)"); };
+  ASSERT_EQ(daemon_.submit(both).status, 201);
+  const auto reporter = reporting();
+  daemon_.await_event(
+      "a", [](const json& event) { return event.at("kind") == "lock_waited" && event.at("step") == "drop"; });
+  EXPECT_EQ(comment(), "the only one");
+  report("1.0.0", "api-2");
+  daemon_.await_event("a", "fence_lowered");
+  EXPECT_EQ(comment(), "");
+  EXPECT_EQ(columns(), "id name");
+  reader.run("COMMIT");
+  report("2.0.0", "api-2");
+  std::jthread other([this](const std::stop_token& stop) {
+    for (; !stop.stop_requested(); std::this_thread::sleep_for(std::chrono::milliseconds{200}))
+      report("2.0.0", "api-2");
+  });
+  EXPECT_EQ(daemon_.until("a", "completed").at("stage"), "completed");
+  EXPECT_EQ(comment(), "the only one");
+  EXPECT_EQ(columns(), "id");
 }
 
 TEST_F(GateDaemonTest, AnOverrideNeedsTwoPeople) {

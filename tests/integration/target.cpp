@@ -86,13 +86,19 @@ TEST_F(StatementsTest, StatementsAndLedgerCommitTogetherAndOnce) {
   EXPECT_EQ(count("SELECT sum(n) FROM users"), 2);
 }
 
-TEST_F(StatementsTest, AnUndoHasItsOwnRow) {
+TEST_F(StatementsTest, AnUndoTakesTheStepsRowBackSoThatItRunsAgain) {
   expect_ok(target_->execute(statements("s", {"CREATE TABLE t ()"}), {}));
   auto undo = statements("s", {"DROP TABLE t"});
   undo.id.direction = ports::Direction::undo;
   EXPECT_EQ(expect_ok(target_->settle(undo.id, true)), core::Applied::none);
   EXPECT_FALSE(expect_ok(target_->execute(undo, {})).was_done);
-  EXPECT_EQ(count("SELECT count(*) FROM diastole.ledger"), 2);
+  EXPECT_EQ(value("SELECT string_agg(direction, ' ') FROM diastole.ledger"), "undo");
+  EXPECT_TRUE(expect_ok(target_->execute(undo, {})).was_done);
+  // As after a gate that fell back: again, and back again.
+  EXPECT_FALSE(expect_ok(target_->execute(statements("s", {"CREATE TABLE t ()"}), {})).was_done);
+  EXPECT_EQ(value("SELECT string_agg(direction, ' ') FROM diastole.ledger"), "forward");
+  EXPECT_FALSE(expect_ok(target_->execute(undo, {})).was_done);
+  EXPECT_EQ(count("SELECT count(*) FROM pg_class WHERE relname = 't'"), 0);
 }
 
 TEST_F(StatementsTest, OtherStatementsUnderADoneNameAreAConflict) {

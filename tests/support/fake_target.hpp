@@ -272,6 +272,7 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
       auto& entry = ledger_[key(work.id)];
       if (entry == core::Applied::full) return ports::WorkDone{0, Milliseconds{5}, true};
       entry = core::Applied::full;
+      ledger_.erase((forward ? "undo " : "") + work.id.step.str());
       done_.push_back(name);
       return ports::WorkDone{3, Milliseconds{5}, false};
     });
