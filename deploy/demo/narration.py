@@ -40,6 +40,14 @@ def describe(event: dict) -> str | None:
         case "step_failed":
             failure = event["failure"]
             return f"  {step} FAILED: {failure.get('sqlstate', '')} {failure['message']}"
+        case "gate_fencing":
+            return "the gate is open: the fence goes up, versions below 3.0.0 are retired"
+        case "fence_raised":
+            return "the fence is up; now no old session may be left"
+        case "gate_drained":
+            return f"two looks have found no old session ({event['terminated']} had to be ended)"
+        case "gate_fell_back":
+            return f"the gate falls back: {event['reasons'][0]['message']}"
         case "plan_submitted" | "plan_waits":
             return None
         case kind:

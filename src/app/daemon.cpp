@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "diastole/engine/fleet.hpp"
+#include "diastole/engine/floors.hpp"
 #include "diastole/engine/journal.hpp"
 #include "diastole/engine/reconciler.hpp"
 #include "diastole/http/api.hpp"
@@ -80,6 +81,8 @@ engine::EngineSettings engine_settings(const config::Config& config) {
   settings.batch_rows = config.backfill.batch_rows;
   settings.batch_lock_timeout = config.backfill.lock_timeout;
   settings.max_passes = config.backfill.max_passes;
+  settings.scan_every = config.gate.scan_every;
+  for (const auto& [name, target] : config.targets) settings.tools[TargetName(name)] = target.tools;
   settings.throttle = throttle_limits(config.backfill);
   return settings;
 }
@@ -105,7 +108,9 @@ http::ApiSettings api_settings(const config::Config& config, bool dev) {
     const auto role = http::role_from(token.role);
     if (role) settings.principals.push_back({token.name, *role, codec::sha256(token.secret.reveal())});
   }
-  settings.plan_defaults = {config.gate.soak, config.gate.min_soak, config.approvals.min_contract};
+  settings.plan_defaults = {config.gate.soak, config.gate.min_soak, config.approvals.min_contract,
+                            config.gate.drain_budget};
+  settings.override_lasts = config.gate.override_lasts;
   settings.analysis = {.require_table_schema = config.analysis.require_table_schema};
   settings.approval_by_submitter = config.approvals.by_submitter;
   settings.plan_bytes = static_cast<std::size_t>(config.limits.plan_bytes);
@@ -156,19 +161,25 @@ class Daemon::Impl {
                                                             *log_, known.disk, std::move(replicas));
       targets[TargetName(name)] = target.get();
     }
+    if (auto loaded = floors_.load(*plans_); !loaded) return loaded;
     journal_ = std::make_unique<engine::Journal>(*plans_, *lease_, clock_, *log_);
-    fleet_ = std::make_unique<engine::FleetRegistry>(
-        *instances_, clock_,
-        engine::FleetSettings{.heartbeat = config_.fleet.heartbeat, .suspect_after = config_.fleet.suspect_after});
+    fleet_ =
+        std::make_unique<engine::FleetRegistry>(*instances_, clock_,
+                                                engine::FleetSettings{.heartbeat = config_.fleet.heartbeat,
+                                                                      .suspect_after = config_.fleet.suspect_after,
+                                                                      .provable_after = config_.gate.provable_after,
+                                                                      .max_rate = config_.fleet.max_rate});
     if (auto loaded = fleet_->load(); !loaded) return loaded;
     reconciler_ = std::make_unique<engine::Reconciler>(*journal_, *fleet_, targets, *lease_, clock_, *log_,
                                                        engine_settings(config_));
-    api_ = http::make_api({*journal_, *fleet_, *reconciler_, *lease_, clock_, targets}, api_settings(config_, dev_));
+    api_ = http::make_api({*journal_, *fleet_, *reconciler_, floors_, *lease_, clock_, targets},
+                          api_settings(config_, dev_));
     auto server = http::Server::listen({config_.listen.address, static_cast<std::uint16_t>(config_.listen.port)},
                                        server_limits(config_), *api_, *log_);
     if (!server) return std::unexpected(server.error());
     server_ = std::move(*server);
-    journal_->on_change([this] {
+    journal_->on_change([this](const core::PlanState& state) {
+      floors_.update(state);
       reconciler_->wake();
       server_->wake();
     });
@@ -215,7 +226,10 @@ class Daemon::Impl {
     if (!cluster) return std::unexpected(cluster.error());
     cluster_ = std::move(*cluster);
     config_.state_dsn = config::Secret(cluster_->dsn());
-    config_.targets = {{kDevTarget, {.dsn = config::Secret(cluster_->dsn()), .disk = {}}}};
+    // A developer's psql is in nobody's way.
+    config_.targets = {
+        {kDevTarget,
+         {.dsn = config::Secret(cluster_->dsn()), .disk = {}, .tools = {{core::Tool::By::application_name, "psql"}}}}};
     return {};
   }
 
@@ -317,6 +331,7 @@ class Daemon::Impl {
   std::unique_ptr<postgres::PgFleetStore> instances_;
   std::unique_ptr<postgres::PgLease> lease_;
   std::map<std::string, std::unique_ptr<ports::Target>> targets_;
+  engine::Floors floors_;
   std::unique_ptr<engine::Journal> journal_;
   std::unique_ptr<engine::FleetRegistry> fleet_;
   std::unique_ptr<engine::Reconciler> reconciler_;

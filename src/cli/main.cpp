@@ -34,6 +34,8 @@ struct Arguments {
   std::string timeout = "10m";
   std::string service;
   std::string instance;
+  std::string version;
+  std::vector<std::string> instances;  // as SERVICE/INSTANCE
   std::optional<int> rows_per_second;
   std::optional<int> batch_rows;
   std::optional<int> workers;
@@ -99,6 +101,32 @@ class Commands {
   }
   int show() { return with(client_.call("GET", plan_target()), show_plan); }
   int gate() { return with(client_.call("GET", plan_target() + "/gate"), show_gate); }
+
+  int hold() {
+    const json body{{"reason", a_.text}};
+    return with(client_.call("POST", plan_target() + "/gate/hold", &body), said("held"));
+  }
+  int release() { return with(client_.call("DELETE", plan_target() + "/gate/hold"), said("released")); }
+  int override_gate() {
+    json instances = json::array();
+    for (const auto& name : a_.instances) {
+      const auto slash = name.find('/');
+      if (slash == std::string::npos) return complain("'" + name + "' is not SERVICE/INSTANCE", kUsage);
+      instances.push_back({{"service", name.substr(0, slash)}, {"instance", name.substr(slash + 1)}});
+    }
+    const json body{{"instances", std::move(instances)}, {"reason", a_.text}};
+    return with(client_.call("POST", plan_target() + "/gate/overrides", &body), [](const json& plan) {
+      const auto overrides = plan.value("gate", json::object()).value("overrides", json::array());
+      const bool confirmed = !overrides.empty() && overrides.back().contains("confirmed_by");
+      return std::string(confirmed ? "confirmed; it has effect now\n"
+                                   : "noted; somebody else has to give the same command\n");
+    });
+  }
+  int admission() {
+    const json body{{"service", a_.service}, {"version", a_.version}};
+    return with(client_.call("POST", "/v1/admission", &body),
+                [&](const json&) { return fmt::format("{} {} may start\n", a_.service, a_.version); });
+  }
 
   int preview() {
     const auto step = a_.step.empty() ? std::string() : "?step=" + encode(a_.step);
@@ -216,6 +244,11 @@ class Commands {
   }
 
  private:
+  static std::function<std::string(const json&)> said(std::string what) {
+    return [what = std::move(what)](const json& plan) {
+      return fmt::format("the gate of {} is {}\n", plan.at("id").get<std::string>(), what);
+    };
+  }
   [[nodiscard]] std::string plan_target() const { return "/v1/plans/" + encode(a_.plan); }
 
   template <typename Show>
@@ -344,6 +377,18 @@ int main(int argc, char** argv) {
   add_for_plan("abort", "abort a plan: undo what has run", [](Commands& c) {
     return c.change("abort");
   })->add_option("--reason", a.text, "kept with the abort");
+  add_for_plan("hold", "keep the gate closed; brings back what is fenced or in quarantine",
+               [](Commands& c) { return c.hold(); })
+      ->add_option("--reason", a.text, "kept with the plan")
+      ->required();
+  add_for_plan("release", "end a hold", [](Commands& c) { return c.release(); });
+  auto* aside = add_for_plan("override", "set instances aside that you know to be gone; two people have to",
+                             [](Commands& c) { return c.override_gate(); });
+  aside->add_option("instances", a.instances, "SERVICE/INSTANCE …")->required();
+  aside->add_option("--reason", a.text, "how you know")->required();
+  auto* admission = add("admission", "ask whether a version may start", [](Commands& c) { return c.admission(); });
+  admission->add_option("service", a.service)->required();
+  admission->add_option("version", a.version)->required();
   add("services", "which versions are running", [](Commands& c) { return c.services(); });
   add("instances", "the instances of a service", [](Commands& c) { return c.instances(); })
       ->add_option("service", a.service)

@@ -247,6 +247,44 @@ std::string without_catalog(const json& answer) {
                                               : fmt::format("analysed without the target's catalog: {}\n", catalog);
 }
 
+// "label: a, b", or nothing.
+std::string list(std::string_view label, const json& from, const char* key) {
+  std::string out;
+  for (const auto& entry : from.value(key, json::array()))
+    out += (out.empty() ? std::string(label) : ", ") + entry.get<std::string>();
+  return out.empty() ? out : out + '\n';
+}
+
+std::string gate_event_text(std::string_view kind, const json& e) {
+  if (kind == "gate_fencing") return "the gate is open: the fence goes up, older versions are retired";
+  if (kind == "fence_raised") {
+    const auto roles = e.value("roles", json::array()).size();
+    return roles == 0 ? std::string("the fence is up; no role maps to an older version")
+                      : fmt::format("the fence is up: {} role{} without a login", roles, roles == 1 ? "" : "s");
+  }
+  if (kind == "gate_drained") return fmt::format("no old session is left; {} ended", integer(e, "terminated"));
+  if (kind == "quarantine_started") return "quarantine: what contract drops is renamed first";
+  if (kind == "quarantined") {
+    auto names = list("in quarantine: ", e, "names");
+    if (names.empty()) return "in quarantine";
+    names.pop_back();
+    return names;
+  }
+  if (kind == "gate_fell_back") {
+    const auto all = e.value("reasons", json::array());
+    return "the gate falls back" + (all.empty() ? std::string() : ": " + text(all.front(), "message"));
+  }
+  if (kind == "fence_lowered") return "the fence is down; everything has its name and its login again";
+  if (kind == "gate_held") return fmt::format("{} holds the gate: {}", text(e, "by"), text(e, "reason"));
+  if (kind == "gate_released") return text(e, "by") + " releases the gate";
+  if (kind == "override_asked") {
+    return fmt::format("{} asks to set {} instances aside: {}", text(e, "by"),
+                       e.value("instances", json::array()).size(), text(e, "reason"));
+  }
+  if (kind == "override_confirmed") return text(e, "by") + " confirms the override";
+  return {};
+}
+
 std::string event_text(const json& e) {
   auto kind = text(e, "kind");
   const auto step = text(e, "step");
@@ -293,6 +331,7 @@ std::string event_text(const json& e) {
   if (kind == "undo_finished")
     return fmt::format("  {}: undone{}", step, text(e, "note").empty() ? "" : " (" + text(e, "note") + ")");
   if (kind == "plan_aborted") return "aborted";
+  if (auto said = gate_event_text(kind, e); !said.empty()) return said;
   if (kind == "plan_waits") {
     const auto& list = e.value("reasons", json::array());
     if (list.empty()) return "";
@@ -375,6 +414,24 @@ std::string show_gate(const json& gate) {
                        text(service, "required"), integer(service, "min_instances"), integer(service, "new"),
                        integer(service, "old"), integer(service, "unknown"));
   }
+  const auto progress = gate.value("progress", json::object());
+  if (const auto stage = text(progress, "stage"); !stage.empty() && stage != "closed")
+    out += fmt::format("  {} since {}, epoch {}\n", stage, text(progress, "since"), integer(progress, "epoch"));
+  out += list("  without a login: ", progress, "fenced_roles") + list("  in quarantine: ", progress, "quarantined");
+  for (const auto& known : progress.value("overrides", json::array())) {
+    const auto confirmed = text(known, "confirmed_by");
+    out += fmt::format("  override of {} by {}{}, until {}: {}\n", known.value("instances", json::array()).size(),
+                       text(known, "by"), confirmed.empty() ? ", not confirmed yet" : " and " + confirmed,
+                       text(known, "expires"), text(known, "reason"));
+  }
+  for (const auto& server : gate.value("sessions", json::object()).value("servers", json::array())) {
+    const auto failed = text(server, "failed");
+    out += fmt::format("  {}: {} sessions{}\n", text(server, "server"), integer(server, "sessions"),
+                       failed.empty() ? "" : ", " + failed);
+  }
+  if (!gate.value("guarantee", "").empty()) out += fmt::format("  {}\n", text(gate, "guarantee"));
+  if (const auto fell = progress.value("fell_back", json::array()); !fell.empty())
+    out += "  fell back the last time because:\n" + reasons(fell);
   return out + reasons(gate.value("reasons", json::array()));
 }
 

@@ -64,6 +64,7 @@ Event event_from(std::string_view kind, const json& in) {
       {"plan_aborted", [](const json&) -> Event { return PlanAborted{}; }},
       {"plan_waits", [](const json& j) -> Event { return PlanWaits{list_from<Reason>(j, "reasons", reason_from)}; }},
   };
+  if (auto event = gate_event_from(kind, in)) return *std::move(event);
   const auto reader = kReaders.find(kind);
   if (reader == kReaders.end()) throw BadValue("unknown kind " + std::string(kind));
   return reader->second(in);
@@ -124,6 +125,7 @@ PlanState state_from(const json& in) {
   state.submitted_at = take_time(in, "submitted_at").value_or(WallTime{});
   state.changed_at = take_time(in, "changed_at").value_or(WallTime{});
   state.abort_reason = take<std::string>(in, "abort_reason");
+  if (in.contains("gate")) state.gate = gate_progress_from(in["gate"]);
   return state;
 }
 
@@ -187,6 +189,7 @@ json event_to_json(const Event& event) {
             return json{{"step", e.step.str()}, {"pace", pace_to_json(e.pace)}, {"by", e.by}};
           },
           [](const PlanWaits& e) { return json{{"reasons", list_to(e.reasons, reason_to_json)}}; },
+          [&](const auto&) { return gate_event_to(event); },
       },
       event);
 }
@@ -207,6 +210,7 @@ json state_to_json(const PlanState& state) {
            {"submitted_at", to_rfc3339(state.submitted_at)},
            {"changed_at", to_rfc3339(state.changed_at)}};
   put(out, "abort_reason", state.abort_reason);
+  if (state.gate != GateProgress{}) out["gate"] = gate_progress_to_json(state.gate);
   return out;
 }
 

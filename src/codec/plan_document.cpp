@@ -148,7 +148,7 @@ class DocumentReader {
   }
 
   void read_service(core::Plan& plan, const json& value, const std::string& path) {
-    if (!object(value, path, {"service", "version", "one_of", "min_instances", "reason"})) return;
+    if (!object(value, path, {"service", "version", "one_of", "min_instances", "reason", "roles"})) return;
     core::FleetRequirement requirement;
     requirement.service = ServiceName(name(value, path, "service"));
     requirement.min_instances = integer(value, path, "min_instances", 0, 1'000'000).value_or(1);
@@ -163,7 +163,43 @@ class DocumentReader {
             : parsed(path + "/one_of", core::VersionRequirement::one_of(builds(value["one_of"], path + "/one_of")));
     if (!version) return;
     requirement.version = *version;
+    if (const auto roles = value.find("roles"); roles != value.end())
+      read_roles(plan, requirement, *roles, path + "/roles");
     plan.gate.fleet.push_back(std::move(requirement));
+  }
+
+  // role: version, or what else it tells.
+  void read_roles(const core::Plan& plan, core::FleetRequirement& requirement, const json& roles,
+                  const std::string& path) {
+    using Tells = core::RoleMapping::Tells;
+    if (!roles.is_object() || roles.empty()) {
+      error(path,
+            fmt::format("expected a mapping of role to version, application_name or nothing, found {}", shown(roles)));
+      return;
+    }
+    for (const auto& [role, value] : roles.items()) {
+      const auto at = child_path(path, role);
+      const bool build = value.is_number_integer();
+      const auto told = build ? value.dump() : text(roles, path, role, true);
+      if (told.empty()) continue;
+      core::RoleMapping mapping{.role = role, .tells = Tells::version, .version = {}};
+      if (told == "application_name") {
+        mapping.tells = Tells::application_name;
+      } else if (told == "nothing") {
+        mapping.tells = Tells::nothing;
+      } else if (requirement.version.match(told) == core::VersionMatch::unparsable) {
+        error(at, fmt::format("'{}' is no semantic version; write e.g. 2.3.0, or application_name where it stands "
+                              "there (service@version), or nothing where it cannot be told",
+                              told));
+      } else {
+        mapping.version = told;
+      }
+      for (const auto& other : plan.gate.fleet) {
+        if (std::ranges::find(other.roles, role, &core::RoleMapping::role) != other.roles.end())
+          error(at, fmt::format("role '{}' is of service {} already", role, other.service.str()));
+      }
+      requirement.roles.push_back(std::move(mapping));
+    }
   }
 
   void read_phase(core::Plan& plan, const json& document, Phase phase) {
@@ -350,14 +386,25 @@ class DocumentReader {
 
   void read_gate(core::Plan& plan, const json& document) {
     plan.gate.soak = defaults_.soak;
+    plan.gate.drain_budget = defaults_.drain_budget;
     const auto found = document.find("gate");
-    if (found == document.end() || !object(*found, "/gate", {"soak"})) return;
+    if (found == document.end() || !object(*found, "/gate", {"soak", "quarantine", "drain_budget", "terminate"}))
+      return;
     const auto soak = duration(*found, "/gate", "soak");
     if (soak && *soak < defaults_.min_soak) {
       error("/gate/soak",
             fmt::format("the daemon's configuration asks for at least {}", format_duration(defaults_.min_soak)));
     }
     plan.gate.soak = soak.value_or(defaults_.soak);
+    plan.gate.quarantine = duration(*found, "/gate", "quarantine").value_or(Milliseconds{0});
+    plan.gate.drain_budget = duration(*found, "/gate", "drain_budget").value_or(defaults_.drain_budget);
+    if (const auto terminate = found->find("terminate"); terminate != found->end()) {
+      if (terminate->is_boolean()) {
+        plan.gate.terminate = terminate->get<bool>();
+      } else {
+        error("/gate/terminate", fmt::format("expected true or false, found {}", shown(*terminate)));
+      }
+    }
   }
 
   const PlanDefaults& defaults_;

@@ -5,6 +5,31 @@
 namespace diastole::codec {
 namespace {
 
+constexpr std::string_view kTellsName = "application_name";
+constexpr std::string_view kTellsNothing = "nothing";
+
+// As in the document, but as a list, since the order counts.
+json role_to(const core::RoleMapping& mapping) {
+  using Tells = core::RoleMapping::Tells;
+  json out{{"role", mapping.role}};
+  if (mapping.tells == Tells::version) {
+    out["version"] = mapping.version;
+  } else {
+    out["tells"] = mapping.tells == Tells::nothing ? kTellsNothing : kTellsName;
+  }
+  return out;
+}
+
+core::RoleMapping role_from(const json& in) {
+  using Tells = core::RoleMapping::Tells;
+  const auto tells = take<std::string>(in, "tells");
+  return {.role = in.at("role").get<std::string>(),
+          .tells = tells.empty()            ? Tells::version
+                   : tells == kTellsNothing ? Tells::nothing
+                                            : Tells::application_name,
+          .version = take<std::string>(in, "version")};
+}
+
 json requirement_to(const core::FleetRequirement& requirement) {
   json out{{"service", requirement.service.str()}, {"min_instances", requirement.min_instances}};
   if (requirement.version.builds().empty()) {
@@ -13,6 +38,7 @@ json requirement_to(const core::FleetRequirement& requirement) {
     out["one_of"] = requirement.version.builds();
   }
   put(out, "reason", requirement.reason);
+  if (!requirement.roles.empty()) out["roles"] = list_to(requirement.roles, role_to);
   return out;
 }
 
@@ -22,7 +48,7 @@ core::FleetRequirement requirement_from(const json& in) {
                      : core::VersionRequirement::one_of(in.at("one_of").get<std::vector<std::string>>());
   if (!version) throw BadValue(version.error().message);
   return {ServiceName(in.at("service").get<std::string>()), std::move(*version), in.at("min_instances").get<int>(),
-          take<std::string>(in, "reason")};
+          take<std::string>(in, "reason"), list_from<core::RoleMapping>(in, "roles", role_from)};
 }
 
 json touch_to(const core::Touch& touch) {
@@ -187,6 +213,18 @@ core::Step step_from(const json& in) {
   return step;
 }
 
+json doomed_to(const core::Doomed& doomed) {
+  json out{{"step", doomed.step.str()}, {"table", doomed.table}};
+  put(out, "column", doomed.column);
+  return out;
+}
+
+core::Doomed doomed_from(const json& in) {
+  return {.step = StepId(in.at("step").get<std::string>()),
+          .table = in.at("table").get<std::string>(),
+          .column = take<std::string>(in, "column")};
+}
+
 }  // namespace
 
 json walk_to_json(const core::Walk& walk) {
@@ -250,6 +288,10 @@ json plan_to_json(const core::Plan& plan) {
   put(out, "summary", plan.summary);
   out["fleet"] = list_to(plan.gate.fleet, requirement_to);
   out["soak_ms"] = plan.gate.soak.count();
+  put(out, "quarantine_ms", plan.gate.quarantine);
+  out["drain_budget_ms"] = plan.gate.drain_budget.count();
+  put(out, "terminate", plan.gate.terminate);
+  if (!plan.doomed.empty()) out["doomed"] = list_to(plan.doomed, doomed_to);
   for (const auto& [phase, count] : plan.approvals) out["approvals"][std::string(to_string(phase))] = count;
   return out;
 }
@@ -264,6 +306,10 @@ core::Plan plan_from(const json& in) {
   plan.steps = list_from<core::Step>(in, "steps", step_from);
   plan.gate.fleet = list_from<core::FleetRequirement>(in, "fleet", requirement_from);
   plan.gate.soak = take_ms(in, "soak_ms");
+  plan.gate.quarantine = take_ms(in, "quarantine_ms");
+  if (in.contains("drain_budget_ms")) plan.gate.drain_budget = take_ms(in, "drain_budget_ms");
+  plan.gate.terminate = take<bool>(in, "terminate");
+  plan.doomed = list_from<core::Doomed>(in, "doomed", doomed_from);
   const auto approvals = take<std::map<std::string, int>>(in, "approvals");
   for (const auto& [phase, count] : approvals) plan.approvals[required(core::phase_from(phase), json(phase))] = count;
   return plan;

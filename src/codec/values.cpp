@@ -154,18 +154,4 @@ core::Progress progress_from(const json& in) {
   return progress;
 }
 
-json gate_to_json(const core::GateVerdict& verdict, Now now) {
-  json out{{"state", to_string(verdict.state)}, {"reasons", list_to(verdict.reasons, reason_to_json)}};
-  out["services"] = list_to(verdict.services, [](const core::ServiceVerdict& service) {
-    return json{{"service", service.service.str()},
-                {"required", service.required},
-                {"min_instances", service.min_instances},
-                {"new", service.on_new},
-                {"old", service.on_old},
-                {"unknown", service.unknown}};
-  });
-  if (verdict.soaking_since) out["soaking_since"] = to_rfc3339(now.wall - (now.mono - *verdict.soaking_since));
-  return out;
-}
-
 }  // namespace diastole::codec

@@ -55,6 +55,11 @@ T take(const json& in, const char* key) {
 [[nodiscard]] core::Pace pace_from(const json& in);
 [[nodiscard]] core::Walk walk_from(const json& in);
 [[nodiscard]] core::Plan plan_from(const json& in);
+[[nodiscard]] core::GateProgress gate_progress_from(const json& in);
+// The body of one of the gate's events.
+[[nodiscard]] json gate_event_to(const core::Event& event);
+// Nothing where the kind is not one of the gate's.
+[[nodiscard]] std::optional<core::Event> gate_event_from(std::string_view kind, const json& in);
 
 template <typename T, typename From>
 std::vector<T> list_from(const json& in, const char* key, From from) {

@@ -98,11 +98,26 @@ constexpr Key kKeys[] = {
      "How often an instance is asked to report.", kSecond, kHour},
     {"fleet.suspect_after", [](Draft& d) -> Milliseconds& { return d.config.fleet.suspect_after; },
      "An instance silent for this long is unknown, and blocks the gate.", kSecond, kDay},
+    {"fleet.max_rate", [](Draft& d) -> int& { return d.config.fleet.max_rate; },
+     "Heartbeats a second in all: a fleet that would send more is asked to report less often, and may be silent for "
+     "four of the longer intervals.",
+     1, 1'000'000},
 
     {"gate.soak", [](Draft& d) -> Milliseconds& { return d.config.gate.soak; },
      "How long the gate's conditions must hold unbroken, for plans that do not say.", 0, 30 * kDay},
     {"gate.min_soak", [](Draft& d) -> Milliseconds& { return d.config.gate.min_soak; }, "A plan may not ask for less.",
      0, 30 * kDay},
+    {"gate.provable_after", [](Draft& d) -> Milliseconds& { return d.config.gate.provable_after; },
+     "Silent for this long, at least twice fleet.suspect_after, an instance may be proven gone by the database.",
+     kSecond, 30 * kDay},
+    {"gate.drain_budget", [](Draft& d) -> Milliseconds& { return d.config.gate.drain_budget; },
+     "How long sessions of old code may take to end once the fence is up, for plans that do not say; then the gate "
+     "falls back.",
+     kSecond, kDay},
+    {"gate.override_lasts", [](Draft& d) -> Milliseconds& { return d.config.gate.override_lasts; },
+     "How long an override that two people have made has effect.", kMinute, 7 * kDay},
+    {"gate.scan_every", [](Draft& d) -> Milliseconds& { return d.config.gate.scan_every; },
+     "How often the sessions of a target are looked at while a plan has a gate to pass.", 100, 20 * kSecond},
 
     {"execution.lock_timeout", [](Draft& d) -> Milliseconds& { return d.config.execution.lock_timeout; },
      "How long a statement may wait for its lock; everyone behind it waits as long.", 10, 10 * kSecond},

@@ -1,9 +1,10 @@
 // What people and pipelines ask for, as events or as the reason why not.
+#include "diastole/core/command.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "diastole/core/command.hpp"
 #include "stages.hpp"
 
 namespace diastole::core {
@@ -63,6 +64,7 @@ class Asked {
   }
 
   Events operator()(const ReleaseGate& c) const {
+    if (terminal(s_.stage)) return refuse("release the gate of", "it is over");
     if (!s_.gate.hold) return refuse("release the gate of", "nobody holds it");
     return one(GateReleased{c.by});
   }

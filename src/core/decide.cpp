@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "diastole/core/machine.hpp"
+#include "gate_reasons.hpp"
 #include "stages.hpp"
 
 namespace diastole::core {
@@ -165,6 +166,9 @@ Decision before_contract(const PlanState& state, const Observation& observation,
   const auto stage = state.gate.stage;
   if (stage == GateStage::restoring) return restore(state, observation);
   if (stage == GateStage::closed) {
+    // The verdict says so as well, a moment later.
+    if (state.gate.hold && observation.gate.open())
+      return {.events = {}, .action = {}, .waiting = {held(*state.gate.hold)}};
     auto decision = before_phase(state, observation, Phase::contract, now);
     if (!decision.events.empty()) decision.events = {GateFencing{true}};
     return decision;

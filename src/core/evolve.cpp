@@ -184,6 +184,10 @@ class Transition {
     s_.stage = Stage::aborting;
     s_.condition = Condition::active;
     s_.abort_reason = e.reason;
+    // What could not be undone when the gate fell back is tried again.
+    for (auto& step : s_.steps) {
+      if (step.status == StepStatus::undo_failed) step.status = resting(step.applied);
+    }
     if (s_.gate.stage != GateStage::closed) turn(GateStage::restoring);
     return {};
   }
@@ -283,8 +287,9 @@ class Transition {
     return {};
   }
 
-  Refusal operator()(const Quarantined&) {
+  Refusal operator()(const Quarantined& e) {
     if (auto refusal = gate_at(GateStage::quarantining)) return refusal;
+    s_.gate.quarantined = e.names;
     turn(GateStage::quarantined);
     return {};
   }
@@ -307,6 +312,7 @@ class Transition {
     if (s_.condition == Condition::failed) return "the plan is failed";
     if (to_undo_before_lowering(s_)) return "steps of contract are not undone";
     s_.gate.fenced_roles.clear();
+    s_.gate.quarantined.clear();
     ++s_.gate.epoch;
     turn(GateStage::closed);
     return {};

@@ -282,10 +282,12 @@ GateVerdict evaluate_gate(const GateSpec& spec, const GateEvidence& evidence, co
       collected.last_violation && memory.soaking_since && *collected.last_violation >= *memory.soaking_since;
   verdict.memory.soaking_since = memory.soaking_since && !broken ? *memory.soaking_since : now.mono;
   const auto soaked = now.mono - *verdict.memory.soaking_since;
-  if (soaked < spec.soak) verdict.reasons.push_back(soaking(soaked, spec.soak));
   const auto same_for = now.mono - *verdict.memory.same_for;
-  if (same_for < steady_for(spec, evidence))
+  if (soaked < spec.soak) {
+    verdict.reasons.push_back(soaking(soaked, spec.soak));
+  } else if (same_for < steady_for(spec, evidence)) {
     verdict.reasons.push_back(membership_changing(same_for, steady_for(spec, evidence)));
+  }
   verdict.state = verdict.reasons.empty() ? GateState::open : GateState::soaking;
   return verdict;
 }

@@ -27,11 +27,12 @@ struct Like {
   std::int64_t count = 0;
 };
 
-std::string called(const Session& session) {
+std::string called(const Session& session, std::int64_t count) {
   if (!session.prepared.empty())
-    return fmt::format("prepared transaction '{}' of role {}", session.prepared, session.role);
-  return fmt::format("session {} of role {}, application_name '{}'", session.pid, session.role,
-                     session.application_name);
+    return fmt::format("prepared transaction '{}' (role {})", session.prepared, session.role);
+  return fmt::format("session {} (role {}, application_name '{}'{})", session.pid, session.role,
+                     session.application_name,
+                     count > 1 ? fmt::format(", and {} more like it", count - 1) : std::string());
 }
 
 Reason session_reason(ReasonKind kind, const Like& like, const SessionVerdict& verdict) {
@@ -46,8 +47,7 @@ Reason session_reason(ReasonKind kind, const Like& like, const SessionVerdict& v
   reason.pid = session.pid;
   reason.count = like.count;
   reason.since = session.since;
-  const auto more = like.count > 1 ? fmt::format(" and {} more like it", like.count - 1) : std::string();
-  reason.message = fmt::format("{}: {}{}", session.server, called(session), more);
+  reason.message = fmt::format("{}: {}", session.server, called(session, like.count));
   return reason;
 }
 

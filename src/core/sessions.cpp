@@ -84,15 +84,15 @@ SessionVerdict classify(const Session& session, const GateSpec& spec, const std:
   const auto name = parse_session_name(session.application_name);
   if (const auto mapped = by_role(session, spec.fleet, name)) return *mapped;
   if (by_role(session, spec.others, name)) return nobody(SessionClass::untold);
-  if (is_tool(session, tools)) return nobody(SessionClass::tool);
-  if (!name) return nobody(SessionClass::undeclared);
-  if (const auto* requirement = service_of(*name, spec.fleet)) {
+  // What names a service is the service's, even where a tool's role is borrowed.
+  if (const auto* requirement = name ? service_of(*name, spec.fleet) : nullptr) {
     return {.is = class_of(requirement->version.match(name->version)),
             .requirement = requirement,
             .version = name->version,
             .instance = name->instance};
   }
-  return nobody(service_of(*name, spec.others) ? SessionClass::untold : SessionClass::undeclared);
+  if (name && service_of(*name, spec.others)) return nobody(SessionClass::untold);
+  return nobody(is_tool(session, tools) ? SessionClass::tool : SessionClass::undeclared);
 }
 
 std::vector<std::string> roles_below(const std::vector<FleetRequirement>& fleet) {

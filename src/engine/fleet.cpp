@@ -1,14 +1,18 @@
 #include "diastole/engine/fleet.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <array>
 #include <iterator>
+#include <mutex>
+#include <tuple>
+
+#include "fleet_shard.hpp"
 
 namespace diastole::engine {
 namespace {
 
-constexpr Milliseconds kFlushLastSeen{60'000};
+constexpr std::size_t kShards = 16;
+constexpr std::size_t kBatch = 10'000;  // records a transaction, so that none takes longer than its timeout
 
 // Spread over ±20 %, so that a fleet that started together does not report together.
 Milliseconds jittered(Milliseconds base, std::uint64_t count) {
@@ -16,202 +20,206 @@ Milliseconds jittered(Milliseconds base, std::uint64_t count) {
   return base + base * step / 1000;
 }
 
+template <std::size_t... I>
+std::array<FleetShard, sizeof...(I)> make_shards(FleetCommons& commons, std::index_sequence<I...>) {
+  return {{(static_cast<void>(I), FleetShard(commons))...}};
+}
+
 }  // namespace
 
+class FleetRegistry::Impl {
+ public:
+  Impl(ports::FleetStore& store, const ports::Clock& clock, const FleetSettings& settings)
+      : store_(store),
+        commons_(clock, settings),
+        started_(clock.now().mono),
+        shards_(make_shards(commons_, std::make_index_sequence<kShards>())) {}
+
+  Result<void> load() {
+    auto record = store_.load();
+    if (!record) return std::unexpected(std::move(record.error()));
+    const auto members = std::ssize(record->members);
+    commons_.pace.grow(members);
+    // By the database's clock and this machine's monotonic one; a moment passes between the two readings, as it does
+    // where the daemon had never stopped.
+    const bool fresh = record->age && *record->age < commons_.pace.suspect_after();
+    const auto heard = fresh ? started_ - *record->age - commons_.pace.interval(members) : started_;
+    for (const auto& member : record->members) {
+      auto& shard = shard_of(FleetShard::hash_of(member.service, member.instance));
+      const std::scoped_lock lock(shard.mutex);
+      shard.load(member, fresh, heard);
+    }
+    for (auto& shard : shards_) {
+      const std::scoped_lock lock(shard.mutex);
+      shard.finish_load();
+    }
+    resumed_ = fresh;
+    return {};
+  }
+
+  Result<HeartbeatReply> report(const Heartbeat& heartbeat) {
+    const auto hash = FleetShard::hash_of(heartbeat.service, heartbeat.instance);
+    auto& shard = shard_of(hash);
+    std::unique_lock lock(shard.mutex);
+    auto reply = shard.report(heartbeat, hash);
+    if (!reply) return reply;
+    const auto count = shard.heartbeats.accepted + shard.heartbeats.replayed;
+    lock.unlock();
+    reply->next_in = jittered(commons_.pace.interval(commons_.members.load()), count);
+    return reply;
+  }
+
+  Result<void> polled(const ServiceName& service, const InstanceId& instance, const std::string& version) {
+    const auto hash = FleetShard::hash_of(service, instance);
+    auto& shard = shard_of(hash);
+    const std::scoped_lock lock(shard.mutex);
+    return shard.polled(service, instance, version, hash);
+  }
+
+  Result<void> listed(const ServiceName& service, const std::string& source, const std::vector<InstanceId>& instances) {
+    std::array<std::vector<const InstanceId*>, kShards> parts;
+    for (const auto& id : instances) parts[number_of(FleetShard::hash_of(service, id))].push_back(&id);
+    Result<void> outcome;
+    for (std::size_t i = 0; i < kShards; ++i) {
+      const std::scoped_lock lock(shards_[i].mutex);
+      if (auto taken = shards_[i].listed(service, source, parts[i]); !taken) outcome = std::move(taken);
+    }
+    return outcome;
+  }
+
+  Result<void> remove(const ServiceName& service, const InstanceId& instance,
+                      const std::optional<std::string>& incarnation, const std::string& reason) {
+    auto& shard = shard_of(FleetShard::hash_of(service, instance));
+    const std::scoped_lock lock(shard.mutex);
+    return shard.remove(service, instance, incarnation, reason);
+  }
+
+  Result<void> flush() {
+    const std::scoped_lock flushing(flush_mutex_);
+    commons_.pace.settle(commons_.members.load(), commons_.clock.now().mono);
+    for (auto& shard : shards_) {
+      while (true) {
+        std::unique_lock lock(shard.mutex);
+        const auto now = commons_.clock.now().mono;
+        shard.expire(now);
+        auto records = shard.collect(kBatch - pending_.size(), now);
+        lock.unlock();
+        const bool all = pending_.size() + records.size() < kBatch;
+        std::ranges::move(records, std::back_inserter(pending_));
+        if (all) break;
+        if (auto written = write(false); !written) return written;
+      }
+    }
+    return write(true);
+  }
+
+  core::FleetView view(std::span<const core::InstanceName> named) {
+    core::FleetView out;
+    out.watching_since = started_;
+    out.resumed = resumed_;
+    // All at once: nothing that happened before the view's moment is missing in it.
+    std::array<std::unique_lock<std::mutex>, kShards> locks;
+    for (std::size_t i = 0; i < kShards; ++i) locks[i] = std::unique_lock(shards_[i].mutex);
+    const auto now = commons_.clock.now().mono;
+    commons_.pace.settle(commons_.members.load(), now);
+    out.suspect_after = commons_.pace.suspect_after();
+    for (auto& shard : shards_) {
+      shard.expire(now);
+      shard.add_counts(out);
+    }
+    for (const bool silent : {true, false}) {
+      for (const auto& shard : shards_) shard.add_examples(out, silent);
+    }
+    for (const auto& name : named) shard_of(FleetShard::hash_of(name.service, name.instance)).add_named(out, name);
+    return out;
+  }
+
+  std::vector<InstanceView> instances(const ServiceName& service, const std::string& after, std::size_t limit) {
+    std::vector<InstanceView> out;
+    for (auto& shard : shards_) {
+      const std::scoped_lock lock(shard.mutex);
+      shard.expire(commons_.clock.now().mono);
+      shard.page(service, after, limit, out);
+    }
+    std::ranges::sort(out, {},
+                      [](const InstanceView& row) { return std::tie(row.instance, row.source, row.incarnation); });
+    auto end = std::min(limit, out.size());
+    while (end > 0 && end < out.size() && out[end].instance == out[end - 1].instance) ++end;
+    out.erase(out.begin() + static_cast<std::ptrdiff_t>(end), out.end());
+    return out;
+  }
+
+  HeartbeatCounts heartbeats() {
+    HeartbeatCounts out;
+    for (auto& shard : shards_) {
+      const std::scoped_lock lock(shard.mutex);
+      out.accepted += shard.heartbeats.accepted;
+      out.replayed += shard.heartbeats.replayed;
+    }
+    return out;
+  }
+
+ private:
+  static std::size_t number_of(std::size_t hash) { return hash % kShards; }
+  FleetShard& shard_of(std::size_t hash) { return shards_[number_of(hash)]; }
+
+  Result<void> write(bool complete) {
+    auto written = store_.flush(pending_, complete);
+    if (!written) {
+      std::array<std::vector<ports::InstanceRecord>, kShards> parts;
+      for (auto& record : pending_)
+        parts[number_of(FleetShard::hash_of(record.service, record.instance))].push_back(std::move(record));
+      for (std::size_t i = 0; i < kShards; ++i) {
+        const std::scoped_lock lock(shards_[i].mutex);
+        shards_[i].put_back(std::move(parts[i]));
+      }
+    }
+    pending_.clear();
+    return written;
+  }
+
+  ports::FleetStore& store_;
+  FleetCommons commons_;
+  const MonoTime started_;
+  bool resumed_ = false;
+  std::array<FleetShard, kShards> shards_;
+  std::mutex flush_mutex_;  // one flush at a time: an older record never overwrites a newer one
+  std::vector<ports::InstanceRecord> pending_;
+};
+
 FleetRegistry::FleetRegistry(ports::FleetStore& store, const ports::Clock& clock, const FleetSettings& settings)
-    : store_(store), clock_(clock), settings_(settings), started_(clock.now().mono) {}
+    : impl_(std::make_unique<Impl>(store, clock, settings)) {}
+FleetRegistry::~FleetRegistry() = default;
 
 Result<void> FleetRegistry::load() {
-  auto records = store_.load();
-  if (!records) return std::unexpected(records.error());
-  const std::scoped_lock lock(mutex_);
-  for (auto& record : *records) {
-    auto& service = services_[record.service];
-    auto& tally = tally_of(service, record.version);
-    Instance instance;
-    instance.id = record.instance;
-    instance.incarnation = record.incarnation;
-    instance.last_seen = started_;
-    instance.last_seen_wall = record.last_seen;
-    instance.flushed = started_;
-    instance.silent = true;
-    instance.tally = &tally;
-    tally.silent.push_back(std::move(instance));
-    service.instances[record.instance] = std::prev(tally.silent.end());
-    ++count_;
-  }
-  return {};
+  return impl_->load();
 }
-
 Result<HeartbeatReply> FleetRegistry::report(const Heartbeat& heartbeat) {
-  const std::scoped_lock lock(mutex_);
-  // Under the lock, so that a view never misses a report from before its own time.
-  const auto now = clock_.now();
-  HeartbeatReply reply{.next_in = jittered(settings_.heartbeat, ++jitter_), .replayed = false};
-  auto found_service = services_.find(heartbeat.service);
-  const bool known = found_service != services_.end() && found_service->second.instances.contains(heartbeat.instance);
-  if (!known && count_ >= settings_.max_instances) {
-    return fail(ErrorCode::unavailable, fmt::format("the registry is full with {} instances", count_));
-  }
-  auto& service = services_[heartbeat.service];
-  auto& tally = tally_of(service, heartbeat.version);
-  if (!known) {
-    Instance instance;
-    instance.id = heartbeat.instance;
-    tally.live.push_back(std::move(instance));
-    service.instances[heartbeat.instance] = std::prev(tally.live.end());
-    ++count_;
-  }
-  const auto position = service.instances[heartbeat.instance];
-  auto& instance = *position;
-  if (known) {
-    const bool same_process = instance.incarnation == heartbeat.incarnation;
-    if (same_process && heartbeat.sequence && instance.sequence && *heartbeat.sequence <= *instance.sequence) {
-      reply.replayed = true;
-      return reply;
-    }
-    // It was silent in between, whether or not anybody looked meanwhile.
-    if (instance.silent || now.mono - instance.last_seen >= settings_.suspect_after) service.last_silence = now.mono;
-    auto& from = instance.silent ? instance.tally->silent : instance.tally->live;
-    tally.live.splice(tally.live.end(), from, position);
-  }
-  const bool changed =
-      !known || instance.tally != &tally || instance.incarnation != heartbeat.incarnation || instance.silent;
-  // A report without a sequence does not let an older one be repeated.
-  if (heartbeat.sequence || instance.incarnation != heartbeat.incarnation) instance.sequence = heartbeat.sequence;
-  instance.incarnation = heartbeat.incarnation;
-  instance.last_seen = now.mono;
-  instance.last_seen_wall = now.wall;
-  instance.silent = false;
-  instance.tally = &tally;
-  tally.last_report = now.mono;
-  if (changed || now.mono - instance.flushed >= kFlushLastSeen) mark_dirty(heartbeat.service, instance);
-  return reply;
+  return impl_->report(heartbeat);
 }
-
-Result<void> FleetRegistry::remove(const ServiceName& service, const InstanceId& instance, const std::string& reason) {
-  const std::scoped_lock lock(mutex_);
-  const auto found = services_.find(service);
-  if (found == services_.end() || !found->second.instances.contains(instance)) {
-    return fail(ErrorCode::not_found, fmt::format("service '{}' has no instance '{}'", service.str(), instance.str()));
-  }
-  const auto position = found->second.instances[instance];
-  gone_.push_back(
-      {service, instance, position->tally->version, position->incarnation, clock_.now().wall, true, reason});
-  auto& list = position->silent ? position->tally->silent : position->tally->live;
-  list.erase(position);
-  found->second.instances.erase(instance);
-  --count_;
-  return {};
+Result<void> FleetRegistry::polled(const ServiceName& service, const InstanceId& instance, const std::string& version) {
+  return impl_->polled(service, instance, version);
 }
-
+Result<void> FleetRegistry::listed(const ServiceName& service, const std::string& source,
+                                   const std::vector<InstanceId>& instances) {
+  return impl_->listed(service, source, instances);
+}
+Result<void> FleetRegistry::remove(const ServiceName& service, const InstanceId& instance,
+                                   const std::optional<std::string>& incarnation, const std::string& reason) {
+  return impl_->remove(service, instance, incarnation, reason);
+}
 Result<void> FleetRegistry::flush() {
-  const std::scoped_lock flushing(flush_mutex_);
-  std::vector<ports::InstanceRecord> records;
-  {
-    const std::scoped_lock lock(mutex_);
-    records = std::move(gone_);
-    gone_.clear();
-    const auto now = clock_.now().mono;
-    for (const auto& [service, id] : dirty_) {
-      // A departed instance has its own record; one that came back since is written after it.
-      const auto found = services_[service].instances.find(id);
-      if (found == services_[service].instances.end()) continue;
-      auto& instance = *found->second;
-      instance.dirty = false;
-      instance.flushed = now;
-      records.push_back(
-          {service, id, instance.tally->version, instance.incarnation, instance.last_seen_wall, false, ""});
-    }
-    dirty_.clear();
-  }
-  if (records.empty()) return {};
-  auto flushed = store_.flush(records);
-  if (flushed) return flushed;
-  const std::scoped_lock lock(mutex_);
-  std::vector<ports::InstanceRecord> kept;
-  for (auto& record : records) {
-    const auto service = services_.find(record.service);
-    const bool here = service != services_.end() && service->second.instances.contains(record.instance);
-    if (here) {
-      mark_dirty(record.service, *service->second.instances[record.instance]);
-    } else if (record.gone) {
-      kept.push_back(std::move(record));
-    }
-  }
-  gone_.insert(gone_.begin(), std::make_move_iterator(kept.begin()), std::make_move_iterator(kept.end()));
-  return flushed;
+  return impl_->flush();
 }
-
-core::FleetView FleetRegistry::view() {
-  const auto now = clock_.now().mono;
-  const std::scoped_lock lock(mutex_);
-  core::FleetView out;
-  out.watching_since = started_;
-  out.suspect_after = settings_.suspect_after;
-  for (auto& [name, service] : services_) {
-    expire(service, now);
-    core::ServiceTally service_tally;
-    service_tally.service = name;
-    service_tally.last_silence = service.last_silence;
-    for (const auto& [version, tally] : service.tallies) {
-      core::VersionTally entry;
-      entry.version = version;
-      entry.live = static_cast<std::int64_t>(tally.live.size());
-      entry.silent = static_cast<std::int64_t>(tally.silent.size());
-      entry.last_report = tally.last_report;
-      for (const auto* list : {&tally.silent, &tally.live}) {
-        for (const auto& instance : *list) {
-          if (entry.examples.size() == core::FleetView::kExamples) break;
-          entry.examples.push_back(
-              {instance.id, instance.incarnation, instance.last_seen_wall, instance.silent, core::Source::heartbeat});
-        }
-      }
-      service_tally.versions.push_back(std::move(entry));
-    }
-    out.services.push_back(std::move(service_tally));
-  }
-  return out;
+core::FleetView FleetRegistry::view(std::span<const core::InstanceName> named) {
+  return impl_->view(named);
 }
-
 std::vector<InstanceView> FleetRegistry::instances(const ServiceName& service, const std::string& after,
                                                    std::size_t limit) {
-  const std::scoped_lock lock(mutex_);
-  std::vector<InstanceView> out;
-  const auto found = services_.find(service);
-  if (found == services_.end()) return out;
-  expire(found->second, clock_.now().mono);
-  for (auto it = found->second.instances.upper_bound(InstanceId(after));
-       it != found->second.instances.end() && out.size() < limit; ++it) {
-    const auto& instance = *it->second;
-    out.push_back(
-        {instance.id, instance.tally->version, instance.incarnation, instance.last_seen_wall, instance.silent});
-  }
-  return out;
+  return impl_->instances(service, after, limit);
 }
-
-FleetRegistry::Tally& FleetRegistry::tally_of(Service& service, const std::string& version) {
-  auto& tally = service.tallies[version];
-  tally.version = version;
-  return tally;
-}
-
-void FleetRegistry::expire(Service& service, MonoTime now) {
-  for (auto& [version, tally] : service.tallies) {
-    while (!tally.live.empty() && now - tally.live.front().last_seen >= settings_.suspect_after) {
-      auto& instance = tally.live.front();
-      instance.silent = true;
-      const auto fell_silent = instance.last_seen + settings_.suspect_after;
-      service.last_silence = service.last_silence ? std::max(*service.last_silence, fell_silent) : fell_silent;
-      tally.silent.splice(tally.silent.end(), tally.live, tally.live.begin());
-    }
-  }
-}
-
-void FleetRegistry::mark_dirty(const ServiceName& service, Instance& instance) {
-  if (instance.dirty) return;
-  instance.dirty = true;
-  dirty_.emplace_back(service, instance.id);
+HeartbeatCounts FleetRegistry::heartbeats() const {
+  return impl_->heartbeats();
 }
 
 }  // namespace diastole::engine

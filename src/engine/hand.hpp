@@ -15,6 +15,10 @@ namespace diastole::engine {
 
 class Hand {
  public:
+  // `outlives_abort`: what it does is part of an abort.
+  explicit Hand(bool outlives_abort = false) : outlives_abort_(outlives_abort) {}
+  [[nodiscard]] bool outlives_abort() const { return outlives_abort_; }
+
   // Stop at the next boundary: after the transaction in hand, before the next attempt.
   void yield(std::string why) {
     {
@@ -67,6 +71,7 @@ class Hand {
   void rest(Milliseconds time) { rest(time, paces()); }
 
  private:
+  const bool outlives_abort_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::optional<std::string> why_;

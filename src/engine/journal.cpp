@@ -92,7 +92,7 @@ Result<StatePtr> Journal::append(core::PlanState state, const std::vector<core::
   }
   remember(next);
   for (const auto& event : events) tell(next->plan.id, event);
-  for (const auto& listener : listeners_) listener();
+  for (const auto& listener : listeners_) listener(*next);
   return next;
 }
 

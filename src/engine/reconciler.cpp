@@ -15,11 +15,15 @@ namespace {
 constexpr Milliseconds kTick{250};
 // A plan whose decisions do not come to rest is a bug; it must not starve the others.
 constexpr int kDecisionsARound = 32;
+// Beside the workers, so that a look at the sessions waits for no backfill.
+constexpr int kLookers = 2;
 constexpr Milliseconds kHoldFirst{1'000};
 constexpr Milliseconds kHoldLongest{15'000};
 
-bool starts_contract(const std::vector<core::Event>& events) {
+// What only an open gate lets pass.
+bool needs_gate_open(const std::vector<core::Event>& events) {
   return std::ranges::any_of(events, [](const core::Event& event) {
+    if (std::holds_alternative<core::GateFencing>(event)) return true;
     const auto* started = std::get_if<core::PhaseStarted>(&event);
     return started && started->phase == core::Phase::contract && started->gate_open;
   });
@@ -27,6 +31,25 @@ bool starts_contract(const std::vector<core::Event>& events) {
 
 bool backfill_complete(core::Stage stage) {
   return stage == core::Stage::backfilled || stage == core::Stage::contracting || stage == core::Stage::completed;
+}
+
+// Whether one of the plan's gates may have to be passed soon, so that it is worth a look at the sessions.
+bool wants_scan(const core::PlanState& state) {
+  if (state.condition == core::Condition::failed) return false;
+  switch (state.stage) {
+    case core::Stage::expanded:
+    case core::Stage::backfilling:
+      return std::ranges::any_of(state.plan.steps,
+                                 [](const core::Step& step) { return step.backfill && !step.backfill->needs.empty(); });
+    case core::Stage::backfilled:
+    case core::Stage::contracting: return state.plan.has(core::Phase::contract);
+    case core::Stage::accepted:
+    case core::Stage::expanding:
+    case core::Stage::completed:
+    case core::Stage::aborting:
+    case core::Stage::aborted: return false;
+  }
+  return false;
 }
 
 }  // namespace
@@ -40,9 +63,12 @@ class Reconciler::Impl {
         lease_(lease),
         clock_(clock),
         log_(log),
-        runner_(journal, std::move(targets), lease, clock, log, settings),
+        settings_(settings),
+        runner_(journal, std::move(targets), lease, clock, log, settings,
+                [this](const core::PlanState& state, const core::SessionScan& scan) { return judge(state, scan); }),
         last_round_(clock.now().mono),
-        pool_(settings.workers) {}
+        pool_(settings.workers),
+        lookers_(kLookers) {}
 
   void start() {
     loop_ = std::jthread([this](const std::stop_token& stop) { loop(stop); });
@@ -69,20 +95,13 @@ class Reconciler::Impl {
     }
     tell_hands([](Hand& hand) { hand.cancel("the daemon is stopping"); });
     pool_.stop();
+    lookers_.stop();
   }
 
   [[nodiscard]] MonoTime last_round() const { return last_round_.load(); }
 
   [[nodiscard]] Gates gates(const core::PlanState& state) const {
-    const auto now = clock_.now();
-    const auto view = fleet_.view();
-    const std::scoped_lock lock(mutex_);
-    const auto found = work_.find(state.plan.id);
-    // A plan that is over is not worked on; one that the loop has not met yet is first seen now.
-    const auto unmet = core::terminal(state.stage) ? view.watching_since : now.mono;
-    const auto first_seen = found == work_.end() ? unmet : found->second.first_seen;
-    const auto soaking = found == work_.end() ? std::nullopt : found->second.soaking_since;
-    return evaluate(state, view, first_seen, soaking, now);
+    return evaluate(state, remembered(state), clock_.now());
   }
 
   [[nodiscard]] Result<ports::BackfillPreview> preview(const core::Plan& plan, const core::Step& step) const {
@@ -95,11 +114,38 @@ class Reconciler::Impl {
     MonoTime first_seen;
     std::shared_ptr<Hand> hand;  // while an act is in hand
     std::optional<core::Preflight> preflight;
-    std::optional<MonoTime> soaking_since;
+    core::GateMemory gate;
+    std::optional<core::SessionScan> scan;
+    std::optional<MonoTime> scan_begun;  // the latest
+    bool scanning = false;
+    std::vector<core::Reason> last_look;
+    std::vector<core::Reason> drain_failed;
     std::optional<core::Reason> hold;
     MonoTime hold_until;
     Milliseconds hold_for{};
   };
+
+  // What an evaluation needs of it.
+  struct Remembered {
+    MonoTime first_seen;
+    core::GateMemory gate;
+    std::optional<core::SessionScan> scan;
+  };
+
+  [[nodiscard]] Remembered remembered(const core::PlanState& state) const {
+    const std::scoped_lock lock(mutex_);
+    if (const auto found = work_.find(state.plan.id); found != work_.end())
+      return {found->second.first_seen, found->second.gate, found->second.scan};
+    // A plan that is over is not worked on; one that the loop has not met yet is first seen now.
+    return {core::terminal(state.stage) ? MonoTime{} : clock_.now().mono, {}, {}};
+  }
+
+  // Under the lock of a transaction of contract, by what it has just seen.
+  [[nodiscard]] core::GateVerdict judge(const core::PlanState& state, const core::SessionScan& scan) const {
+    auto memory = remembered(state);
+    memory.scan = scan;
+    return evaluate(state, memory, clock_.now()).contract;
+  }
 
   void loop(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
@@ -139,7 +185,8 @@ class Reconciler::Impl {
       const std::scoped_lock lock(mutex_);
       std::erase_if(work_, [&](const auto& entry) {
         const auto& [id, work] = entry;
-        return !work.hand && std::ranges::none_of(*plans, [&](const StatePtr& state) { return state->plan.id == id; });
+        return !work.hand && !work.scanning &&
+               std::ranges::none_of(*plans, [&](const StatePtr& state) { return state->plan.id == id; });
       });
     }
     for (const auto& state : *plans) {
@@ -154,7 +201,7 @@ class Reconciler::Impl {
     const std::scoped_lock lock(mutex_);
     for (auto& [id, work] : work_) {
       work.first_seen = now;
-      work.soaking_since.reset();
+      work.gate = {};
       work.preflight.reset();
     }
   }
@@ -166,6 +213,7 @@ class Reconciler::Impl {
       const auto state = journal_.get(id);
       if (!state || core::terminal((*state)->stage)) return;
       const auto now = clock_.now();
+      if (wants_scan(**state)) scan_in_time(*state, now);
       const auto observation = observe(**state, in_hand, now);
       const auto decision = core::decide(**state, observation, now);
       if (!decision.events.empty() && !append(**state, decision.events)) return;
@@ -182,10 +230,10 @@ class Reconciler::Impl {
       return stale ? std::vector<core::Event>{} : events;
     };
     Journal::Guard guard;
-    if (starts_contract(events)) {
+    if (needs_gate_open(events)) {
       guard = [&]() -> Result<void> {
         if (gates(decided_on).contract.open()) return {};
-        return fail(ErrorCode::conflict, "the gate closed while contract was being recorded");
+        return fail(ErrorCode::conflict, "the gate closed while what it lets pass was being recorded");
       };
     }
     const auto appended = journal_.transact(decided_on.plan.id, change, guard);
@@ -204,36 +252,94 @@ class Reconciler::Impl {
   }
 
   core::Observation observe(const core::PlanState& state, bool in_hand, Now now) {
-    const auto view = fleet_.view();
+    {
+      const std::scoped_lock lock(mutex_);
+      auto [position, fresh] = work_.try_emplace(state.plan.id);
+      if (fresh) position->second.first_seen = now.mono;
+    }
+    auto gates = evaluate(state, remembered(state), now);
     const std::scoped_lock lock(mutex_);
-    auto [position, fresh] = work_.try_emplace(state.plan.id);
-    auto& work = position->second;
-    if (fresh) work.first_seen = now.mono;
-    auto gates = evaluate(state, view, work.first_seen, work.soaking_since, now);
-    work.soaking_since = gates.contract.soaking_since;
+    auto& work = work_[state.plan.id];
+    work.gate = gates.contract.memory;
+    const auto stage = state.gate.stage;
+    if (stage == core::GateStage::closed || stage == core::GateStage::restoring) {
+      work.last_look.clear();
+      work.drain_failed.clear();
+    }
     if (work.hand) steer(*work.hand, state, gates);
     core::Observation observation;
     observation.gate = std::move(gates.contract);
     observation.needs = std::move(gates.needs);
     observation.preflight = work.preflight;
+    if (work.scan && now.mono - work.scan->at < core::kScanValid)
+      observation.quarantined_for = work.scan->quarantined_for;
+    observation.last_look = work.last_look;
+    observation.drain_failed = work.drain_failed;
     observation.step_in_hand = in_hand;
     if (work.hold && now.mono < work.hold_until) observation.hold = work.hold;
     return observation;
   }
 
-  static Gates evaluate(const core::PlanState& state, core::FleetView view, MonoTime first_seen,
-                        std::optional<MonoTime> soaking_since, Now now) {
+  [[nodiscard]] core::GateVerdict look(const core::GateSpec& spec, core::GateEvidence evidence, MonoTime first_seen,
+                                       const core::GateMemory& memory, Now now) const {
+    evidence.fleet = fleet_.view(core::names_wanted(spec, evidence));
     // Evidence from before the plan does not count: one suspect time from when it was first seen, every instance has
     // reported anew.
-    view.watching_since = std::max(view.watching_since, first_seen);
+    evidence.fleet.watching_since = std::max(evidence.fleet.watching_since, first_seen);
+    return core::evaluate_gate(spec, evidence, memory, now);
+  }
+
+  [[nodiscard]] Gates evaluate(const core::PlanState& state, const Remembered& memory, Now now) const {
+    core::GateEvidence evidence;
+    evidence.sessions = memory.scan;
+    if (const auto tools = settings_.tools.find(state.plan.target); tools != settings_.tools.end())
+      evidence.tools = tools->second;
+    evidence.backfill_complete = backfill_complete(state.stage);
+    evidence.hold = state.gate.hold;
+    evidence.set_aside = core::set_aside(state, now.wall);
     Gates gates;
-    gates.contract = core::evaluate_gate(state.plan.gate, view, backfill_complete(state.stage), soaking_since, now);
+    gates.sessions = memory.scan;
+    gates.contract = look(state.plan.gate, evidence, memory.first_seen, memory.gate, now);
+    evidence.backfill_complete = true;
+    evidence.hold.reset();
     for (const auto& step : state.plan.steps) {
       if (!step.backfill || step.backfill->needs.empty()) continue;
-      const core::GateSpec needs{step.backfill->needs, Milliseconds{0}};
-      gates.needs[step.id] = core::evaluate_gate(needs, view, true, std::nullopt, now);
+      gates.needs[step.id] = look(core::needs_gate(state.plan, *step.backfill), evidence, memory.first_seen, {}, now);
     }
     return gates;
+  }
+
+  // Asks for a look at the sessions, unless one is under way or young enough.
+  void scan_in_time(const StatePtr& state, Now now) {
+    {
+      const std::scoped_lock lock(mutex_);
+      auto& work = work_[state->plan.id];
+      if (work.scanning || (work.scan_begun && now.mono - *work.scan_begun < settings_.scan_every)) return;
+      work.scanning = true;
+      work.scan_begun = now.mono;
+    }
+    lookers_.post([this, state] { scan(*state); });
+  }
+
+  void scan(const core::PlanState& state) {
+    std::optional<core::SessionScan> seen;
+    try {
+      if (auto scanned = runner_.scan(state.plan)) {
+        seen = *std::move(scanned);
+      } else {
+        log_.warning("the sessions of a target cannot be seen",
+                     {{"target", state.plan.target.str()}, {"error", scanned.error().failure.message}});
+      }
+    } catch (const std::exception& error) {
+      log_.error("a look at the sessions ended by an exception", {{"error", error.what()}});
+    }
+    const std::scoped_lock lock(mutex_);
+    const auto found = work_.find(state.plan.id);
+    if (found == work_.end()) return;
+    found->second.scanning = false;
+    if (seen) found->second.scan = std::move(seen);
+    woken_ = true;
+    changed_.notify_all();
   }
 
   static void steer(Hand& hand, const core::PlanState& state, const Gates& gates) {
@@ -241,8 +347,10 @@ class Reconciler::Impl {
     const bool marked = std::ranges::any_of(state.steps, [](const core::StepState& step) {
       return step.status == core::StepStatus::running || step.status == core::StepStatus::undoing;
     });
-    // It looks, which may take long.
-    if (!marked && state.stage == core::Stage::aborting) hand.cancel("abort was asked for");
+    // It looks, or is at the gate, which may take long.
+    if (!marked && state.stage == core::Stage::aborting && !hand.outlives_abort()) hand.cancel("abort was asked for");
+    const bool at_gate = !marked && !hand.outlives_abort() && state.gate.stage != core::GateStage::closed;
+    if (at_gate && !gates.contract.contradictions.empty()) hand.yield(gates.contract.contradictions.front().message);
     for (std::size_t i = 0; i < state.steps.size(); ++i) {
       if (state.steps[i].status != core::StepStatus::running) continue;
       hand.set_pace(state.steps[i].pace);
@@ -256,7 +364,7 @@ class Reconciler::Impl {
   }
 
   void act(const PlanId& id, const core::Action& action) {
-    auto hand = std::make_shared<Hand>();
+    auto hand = std::make_shared<Hand>(std::holds_alternative<core::LowerFence>(action));
     {
       const std::scoped_lock lock(mutex_);
       work_[id].hand = hand;
@@ -286,6 +394,9 @@ class Reconciler::Impl {
       auto& work = work_[id];
       work.hand.reset();
       if (result.preflight) work.preflight = std::move(result.preflight);
+      if (result.scan) work.scan = std::move(result.scan);
+      work.last_look = std::move(result.last_look);
+      work.drain_failed = std::move(result.drain_failed);
       if (result.again_later) {
         work.hold = std::move(result.again_later);
         work.hold_for = std::clamp(work.hold_for * 2, kHoldFirst, kHoldLongest);
@@ -312,6 +423,7 @@ class Reconciler::Impl {
   const ports::Lease& lease_;
   const ports::Clock& clock_;
   ports::Log& log_;
+  const EngineSettings settings_;
   Runner runner_;
   Epoch loaded_epoch_;  // of the loop's thread
   std::atomic<MonoTime> last_round_;
@@ -320,6 +432,7 @@ class Reconciler::Impl {
   bool woken_ = false;
   std::map<PlanId, Work> work_;
   WorkerPool pool_;
+  WorkerPool lookers_;
   std::jthread loop_;
 };
 

@@ -53,13 +53,14 @@ bool passes_by_itself(ErrorCode code) {
 }
 
 Runner::Runner(Journal& journal, Targets targets, const ports::Lease& lease, const ports::Clock& clock, ports::Log& log,
-               const EngineSettings& settings)
+               const EngineSettings& settings, Judge judge)
     : journal_(journal),
       targets_(std::move(targets)),
       lease_(lease),
       clock_(clock),
       log_(log),
       settings_(settings),
+      judge_(std::move(judge)),
       random_(std::random_device{}()) {}
 
 ActResult Runner::perform(const core::PlanState& state, const core::Action& action, Hand& hand) {
@@ -89,7 +90,7 @@ ActResult Runner::perform(const core::PlanState& state, const core::Action& acti
   if (const auto* wanted = std::get_if<core::SettleStep>(&action)) {
     return on_step(wanted->step, wanted->undo ? Direction::undo : Direction::forward, &Runner::settle);
   }
-  return {};
+  return at_gate(state, action, hand);
 }
 
 ports::TargetResult<std::vector<core::Reason>> Runner::recheck(const core::PlanState& state, ports::Target& target,
@@ -166,9 +167,10 @@ ActResult Runner::preflight(const core::PlanState& state, core::Phase phase, Han
   return {.again_later = {}, .preflight = std::move(result)};
 }
 
-ports::TargetResult<ports::WorkDone> Runner::attempt(const Act& act, const std::vector<core::Statement>& statements) {
-  const bool transactional = all_transactional(statements);
-  ports::StatementWork work{act.id, statements, settings_.lock_timeout, statement_timeout(act.step, statements)};
+ports::TargetResult<ports::WorkDone> Runner::attempt(const Act& act, ports::StatementWork work) {
+  const bool transactional = all_transactional(work.statements);
+  work.lock_timeout = settings_.lock_timeout;
+  work.statement_timeout = statement_timeout(act.step, work.statements);
   work.on_blocked = [&](const std::vector<core::Blocker>& blockers) {
     record(act, core::LockWaited{act.step.id, 1, Milliseconds{0}, blockers});
   };
@@ -194,7 +196,10 @@ ports::TargetResult<ports::WorkDone> Runner::attempt(const Act& act, const std::
 
 ActResult Runner::run(const Act& act) {
   if (act.step.backfill) return backfill(act);
-  const auto result = attempt(act, act.step.statements);
+  ports::StatementWork work{.id = act.id, .statements = act.step.statements};
+  core::GateVerdict seen;
+  if (act.step.phase == core::Phase::contract) work.last_look = last_look(act.state, seen);
+  const auto result = attempt(act, std::move(work));
   if (result) {
     return conclude(act, core::StepFinished{act.step.id, result->rows, result->duration,
                                             result->was_done ? "the ledger showed that it had committed before" : ""});
@@ -207,13 +212,20 @@ ActResult Runner::run(const Act& act) {
     return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
   }
   if (error.code == ErrorCode::interrupted) {
-    return conclude(act, core::StepInterrupted{act.step.id, error.applied, act.hand.asked().value_or("cancelled")});
+    const auto why = seen.reasons.empty() ? "cancelled" : "the gate closed: " + seen.reasons.front().message;
+    auto result_of = conclude(act, core::StepInterrupted{act.step.id, error.applied, act.hand.asked().value_or(why)});
+    if (!seen.reasons.empty()) {
+      // Not again at once, unless the gate falls back: each attempt holds the table's lock for a moment.
+      if (!result_of.again_later && seen.contradictions.empty()) result_of.again_later = seen.reasons.front();
+      result_of.last_look = seen.contradictions;
+    }
+    return result_of;
   }
   return conclude(act, core::StepFailed{act.step.id, error.applied, error.failure});
 }
 
 ActResult Runner::undo(const Act& act) {
-  const auto result = attempt(act, act.step.undo);
+  const auto result = attempt(act, {.id = act.id, .statements = act.step.undo});
   if (result) return conclude(act, core::UndoFinished{act.step.id, ""});
   const auto& error = result.error();
   if (error.code == ErrorCode::outcome_unknown)

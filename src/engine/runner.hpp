@@ -1,6 +1,7 @@
 // Acts out one decision on a target and records how it ended.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -18,19 +19,29 @@ namespace diastole::engine {
 // What the loop has to know beyond the events. `again_later`: the target or the state database could not be used; wait
 // before the next act, and show why.
 struct ActResult {
-  std::optional<core::Reason> again_later;
-  std::optional<core::Preflight> preflight;
+  std::optional<core::Reason> again_later = {};
+  std::optional<core::Preflight> preflight = {};
+  std::optional<core::SessionScan> scan = {};
+  std::vector<core::Reason> last_look = {};  // as Observation has them
+  std::vector<core::Reason> drain_failed = {};
 };
+
+// The gate's verdict by this scan.
+using Judge = std::function<core::GateVerdict(const core::PlanState&, const core::SessionScan&)>;
 
 // Thread-safe: one per process, used by every worker.
 class Runner {
  public:
+  // `judge` is asked by acts of contract, on the thread that performs them.
   Runner(Journal& journal, Targets targets, const ports::Lease& lease, const ports::Clock& clock, ports::Log& log,
-         const EngineSettings& settings);
+         const EngineSettings& settings, Judge judge);
 
   // The action's intent is durable by now. Returns when the outcome is recorded, or could not be: then the step stays
   // marked and is settled by a later act.
   [[nodiscard]] ActResult perform(const core::PlanState& state, const core::Action& action, Hand& hand);
+
+  // The sessions of the plan's target, as it is now; needs no lease.
+  [[nodiscard]] ports::TargetResult<core::SessionScan> scan(const core::Plan& plan) const;
 
   // What a backfill would do, by the target as it is now; nothing runs and nothing is recorded.
   [[nodiscard]] Result<ports::BackfillPreview> preview(const core::Plan& plan, const core::Step& step) const;
@@ -54,10 +65,21 @@ class Runner {
   [[nodiscard]] ActResult settle(const Act& act);
   [[nodiscard]] ActResult backfill(const Act& act);
 
+  // At the gate (gate_runner.cpp).
+  [[nodiscard]] ActResult at_gate(const core::PlanState& state, const core::Action& action, Hand& hand);
+  [[nodiscard]] ActResult raise_fence(const core::PlanState& state, ports::Target& target);
+  [[nodiscard]] ActResult drain(const core::PlanState& state, ports::Target& target, Hand& hand);
+  [[nodiscard]] ActResult quarantine(const core::PlanState& state, ports::Target& target, Hand& hand);
+  [[nodiscard]] ActResult lower_fence(const core::PlanState& state, ports::Target& target, Hand& hand);
+  [[nodiscard]] ActResult note(const core::PlanState& state, const core::Event& event);
+  [[nodiscard]] ports::GateWork gate_work(const core::PlanState& state) const;
+  // What contract's transactions look at last; what it finds is kept in `verdict`.
+  [[nodiscard]] ports::LastLook last_look(const core::PlanState& state, core::GateVerdict& verdict) const;
+  [[nodiscard]] const std::vector<core::Tool>& tools(const TargetName& target) const;
+
   // Executes, again and again while a lock is not granted, up to the configured attempts; each wait is an event with
   // the blockers.
-  [[nodiscard]] ports::TargetResult<ports::WorkDone> attempt(const Act& act,
-                                                             const std::vector<core::Statement>& statements);
+  [[nodiscard]] ports::TargetResult<ports::WorkDone> attempt(const Act& act, ports::StatementWork work);
 
   [[nodiscard]] ports::TargetResult<ports::Target*> ready(const core::PlanState& state, Epoch epoch);
   // Appends; where that fails, asks the act to come to a boundary.
@@ -76,6 +98,7 @@ class Runner {
   const ports::Clock& clock_;
   ports::Log& log_;
   const EngineSettings settings_;
+  const Judge judge_;
   std::mutex mutex_;  // of what follows
   std::map<TargetName, Epoch> prepared_;
   std::minstd_rand random_;

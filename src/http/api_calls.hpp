@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "diastole/core/command.hpp"
 #include "diastole/http/api.hpp"
 #include "diastole/http/message.hpp"
 
@@ -36,6 +37,10 @@ class ApiCalls {
   Answer retry(const Call& call);
   Answer abort(const Call& call);
   Answer pace(const Call& call);
+  Answer hold_gate(const Call& call);
+  Answer release_gate(const Call& call);
+  Answer override_gate(const Call& call);
+  Answer admission(const Call& call);
 
   Answer heartbeats(const Call& call);
   Answer services(const Call& call);
@@ -43,6 +48,8 @@ class ApiCalls {
   Answer remove_instance(const Call& call);
 
  private:
+  // What instances of a service must run; null where nothing is asked of them.
+  [[nodiscard]] nlohmann::json floor_text(const ServiceName& service) const;
   [[nodiscard]] Answer command(const PlanId& plan, const core::Command& command);
   // The plan after the change; conflict says what state it is in.
   [[nodiscard]] Answer change(const PlanId& plan, const engine::Journal::Change& change);
@@ -55,6 +62,8 @@ class ApiCalls {
 
 // The body as a JSON value; 415 where it is not declared as JSON, 413 over `limit`, 400 where it does not parse.
 [[nodiscard]] std::expected<nlohmann::json, Response> json_body(const Request& request, std::size_t limit);
+// 409: the version does not reach this floor.
+[[nodiscard]] Response retired(const core::Floor& floor, const std::string& version);
 [[nodiscard]] Response json_response(int status, const nlohmann::json& body);
 // A query parameter as a number in a range; the default where it is not given.
 [[nodiscard]] Result<std::int64_t> number(const Request& request, const std::string& key, std::int64_t fallback,

@@ -137,10 +137,19 @@ Answer ApiCalls::readyz(const Call&) {
 Answer ApiCalls::metrics(const Call&) {
   const auto plans = parts_.journal.unfinished();
   if (!plans) return problem(plans.error());
+  std::vector<GateLook> looks;
+  for (const auto& plan : *plans) {
+    if (plan->plan.has(core::Phase::contract)) looks.push_back({plan, parts_.reconciler.gates(*plan)});
+  }
   return Response{.status = 200,
                   .headers = {{"Cache-Control", "no-store"}},
                   .content_type = kMetricsType,
-                  .body = metrics_text(*plans)};
+                  .body = metrics_text(*plans) + gate_metrics_text(looks)};
+}
+
+json ApiCalls::floor_text(const ServiceName& service) const {
+  const auto text = parts_.floors.text(service);
+  return text.empty() ? json(nullptr) : json(text);
 }
 
 Answer ApiCalls::heartbeats(const Call& call) {
@@ -165,6 +174,17 @@ Answer ApiCalls::heartbeats(const Call& call) {
     if (!reply) return problem(reply.error());
     out["next_in_ms"] = reply->next_in.count();
     if (!reply->replayed) ++accepted;
+    // It counts all the same: an old instance is there, whatever it is told.
+    const auto floor = parts_.floors.above(heartbeat.service, heartbeat.version);
+    if (!batch && floor) return retired(*floor, heartbeat.version);
+    if (!batch) out["floor"] = floor_text(heartbeat.service);
+    if (floor) {
+      out["retired"].push_back({{"service", heartbeat.service.str()},
+                                {"instance", heartbeat.instance.str()},
+                                {"version", heartbeat.version},
+                                {"floor", floor->version.text()},
+                                {"plan", floor->plan.str()}});
+    }
   }
   out["accepted"] = accepted;
   return json_response(200, out);
@@ -183,7 +203,7 @@ Answer ApiCalls::instances(const Call& call) {
   json out = json::array();
   for (const auto& instance : found) out.push_back(instance_view(instance));
   json body{{"instances", std::move(out)}};
-  if (found.size() == static_cast<std::size_t>(*limit)) body["next"] = found.back().instance.str();
+  if (found.size() >= static_cast<std::size_t>(*limit)) body["next"] = found.back().instance.str();
   return json_response(200, body);
 }
 
@@ -196,7 +216,10 @@ Answer ApiCalls::remove_instance(const Call& call) {
     return problem({ErrorCode::invalid_argument, "say why this instance is gone for good: ?reason=…", "reason"});
   }
   const auto why = reason == call.request.query.end() ? std::string("signed off") : reason->second;
-  const auto removed = parts_.fleet.remove(service, instance, call.principal.name + ": " + why);
+  std::optional<std::string> incarnation;
+  if (const auto found = call.request.query.find("incarnation"); found != call.request.query.end())
+    incarnation = found->second;
+  const auto removed = parts_.fleet.remove(service, instance, incarnation, call.principal.name + ": " + why);
   if (!removed) return problem(removed.error());
   parts_.reconciler.wake();
   return Response{.status = 204, .headers = {}, .content_type = "", .body = ""};

@@ -9,6 +9,7 @@
 
 #include "api_calls.hpp"
 #include "api_views.hpp"
+#include "diastole/core/command.hpp"
 #include "diastole/engine/submission.hpp"
 #include "problem.hpp"
 
@@ -217,12 +218,6 @@ Answer ApiCalls::events(const Call& call) {
     chunk.more = events->size() == kEventsAPage;
     return chunk;
   }};
-}
-
-Answer ApiCalls::gate(const Call& call) {
-  const auto state = parts_.journal.get(PlanId(call.parameters.front()));
-  if (!state) return problem(state.error());
-  return json_response(200, gates_view(parts_.reconciler.gates(**state), parts_.clock.now()));
 }
 
 Answer ApiCalls::preview(const Call& call) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "diastole/codec/plan_codec.hpp"
+#include "diastole/core/command.hpp"
 
 namespace diastole::http {
 namespace {
@@ -23,6 +24,8 @@ json ways_on(const core::PlanState& state) {
   if (possible(core::Resume{})) out.push_back("resume");
   if (possible(core::Retry{})) out.push_back("retry");
   if (possible(core::Abort{})) out.push_back("abort");
+  if (possible(core::HoldGate{})) out.push_back("hold");
+  if (possible(core::ReleaseGate{})) out.push_back("release");
   return out;
 }
 
@@ -37,6 +40,31 @@ json approvals_view(const core::PlanState& state) {
     out[std::string(to_string(phase))] = {{"needed", state.plan.approvals_needed(phase)}, {"given", std::move(given)}};
   }
   return out;
+}
+
+// What the fence and the last look prove, and what they do not.
+std::string guarantee(const core::GateSpec& spec) {
+  const auto fenced = [](const core::FleetRequirement& requirement) {
+    return !requirement.roles.empty() && std::ranges::all_of(requirement.roles, [](const core::RoleMapping& mapping) {
+      return mapping.tells == core::RoleMapping::Tells::version;
+    });
+  };
+  if (std::ranges::all_of(spec.fleet, fenced))
+    return "proof: every service logs in by roles that name its version; those of older versions lose their login "
+           "before the last scan, so that no session of theirs is there or can begin when contract commits";
+  return "evidence: not every service logs in by a role for each version, so that old code cannot be kept out by the "
+         "database; no session of it was there at the scan inside the transaction that drops";
+}
+
+json sessions_view(const core::SessionScan& scan, Now now) {
+  json servers = json::array();
+  for (const auto& server : scan.servers) {
+    json entry{{"server", server.server},
+               {"sessions", std::ranges::count(scan.sessions, server.server, &core::Session::server)}};
+    if (!server.failed.empty()) entry["failed"] = server.failed;
+    servers.push_back(std::move(entry));
+  }
+  return {{"servers", std::move(servers)}, {"at", to_rfc3339(now.wall - (now.mono - scan.at))}};
 }
 
 }  // namespace
@@ -101,11 +129,18 @@ json plan_view(const core::PlanState& state) {
   out["waiting"] = stored.at("waiting");
   out["ways_on"] = ways_on(state);
   if (!state.abort_reason.empty()) out["abort_reason"] = state.abort_reason;
+  if (stored.contains("gate")) out["gate"] = stored["gate"];
   return out;
 }
 
-json gates_view(const engine::Gates& gates, Now now) {
+json gate_view(const core::PlanState& state, const engine::Gates& gates, Now now) {
   json out = codec::gate_to_json(gates.contract, now);
+  out["progress"] = codec::gate_progress_to_json(state.gate);
+  out["floors"] = json::array();
+  for (const auto& floor : core::floors(state))
+    out["floors"].push_back({{"service", floor.service.str()}, {"floor", floor.version.text()}});
+  out["guarantee"] = guarantee(state.plan.gate);
+  if (gates.sessions) out["sessions"] = sessions_view(*gates.sessions, now);
   out["needs"] = json::object();
   for (const auto& [step, verdict] : gates.needs) out["needs"][step.str()] = codec::gate_to_json(verdict, now);
   return out;
@@ -159,6 +194,8 @@ json instance_view(const engine::InstanceView& instance) {
   json out{{"instance", instance.instance.str()},
            {"version", instance.version},
            {"state", instance.silent ? "silent" : "live"},
+           {"source", core::to_string(instance.source)},
+           {"listed", instance.listed},
            {"last_seen", to_rfc3339(instance.last_seen)}};
   if (!instance.incarnation.empty()) out["incarnation"] = instance.incarnation;
   return out;

@@ -13,7 +13,7 @@ namespace diastole::http {
 [[nodiscard]] nlohmann::json plan_view(const core::PlanState& state);
 [[nodiscard]] nlohmann::json plan_row(const core::PlanState& state);  // for lists
 [[nodiscard]] nlohmann::json step_view(const core::Step& step);       // as planned, without progress
-[[nodiscard]] nlohmann::json gates_view(const engine::Gates& gates, Now now);
+[[nodiscard]] nlohmann::json gate_view(const core::PlanState& state, const engine::Gates& gates, Now now);
 [[nodiscard]] nlohmann::json preview_view(const StepId& step, const ports::BackfillPreview& preview);
 [[nodiscard]] nlohmann::json event_view(const ports::StoredEvent& event);
 [[nodiscard]] nlohmann::json services_view(const core::FleetView& fleet);

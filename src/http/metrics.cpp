@@ -32,10 +32,6 @@ std::vector<Backfill> backfills_of(const std::vector<engine::StatePtr>& plans) {
   return found;
 }
 
-void head(std::string& out, std::string_view name, std::string_view help) {
-  fmt::format_to(std::back_inserter(out), "# HELP {} {}\n# TYPE {} gauge\n", name, help, name);
-}
-
 using Value = std::function<std::optional<double>(const Backfill&)>;
 struct Gauge {
   std::string_view name;
@@ -77,7 +73,7 @@ const std::vector<Gauge>& gauges() {
 // One sample for each backfill that something slows, named by what does.
 void tell_reasons(std::string& out, const std::vector<Backfill>& backfills) {
   constexpr std::string_view kName = "diastole_backfill_throttle_load";
-  head(out, kName, "What slows a backfill most: its measure over its limit, 1 is too much.");
+  metric_head(out, kName, "What slows a backfill most: its measure over its limit, 1 is too much.");
   for (const auto& backfill : backfills) {
     const auto& reason = backfill.state.progress.throttle.reason;
     if (!backfill.running() || !reason) continue;
@@ -88,7 +84,7 @@ void tell_reasons(std::string& out, const std::vector<Backfill>& backfills) {
 
 void count_plans(std::string& out, const std::vector<engine::StatePtr>& plans) {
   constexpr std::string_view kName = "diastole_plans";
-  head(out, kName, "Unfinished plans.");
+  metric_head(out, kName, "Unfinished plans.");
   for (const auto stage : core::kStages) {
     if (core::terminal(stage)) continue;
     for (const auto condition : {core::Condition::active, core::Condition::paused, core::Condition::failed}) {
@@ -102,12 +98,16 @@ void count_plans(std::string& out, const std::vector<engine::StatePtr>& plans) {
 
 }  // namespace
 
+void metric_head(std::string& out, std::string_view name, std::string_view help) {
+  fmt::format_to(std::back_inserter(out), "# HELP {} {}\n# TYPE {} gauge\n", name, help, name);
+}
+
 std::string metrics_text(const std::vector<engine::StatePtr>& unfinished) {
   std::string out;
   count_plans(out, unfinished);
   const auto backfills = backfills_of(unfinished);
   for (const auto& gauge : gauges()) {
-    head(out, gauge.name, gauge.help);
+    metric_head(out, gauge.name, gauge.help);
     for (const auto& backfill : backfills) {
       if (const auto value = gauge.value(backfill))
         fmt::format_to(std::back_inserter(out), "{}{{{}}} {}\n", gauge.name, backfill.labels, *value);

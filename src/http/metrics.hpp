@@ -3,9 +3,11 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "diastole/engine/journal.hpp"
+#include "diastole/engine/reconciler.hpp"
 
 namespace diastole::http {
 
@@ -13,5 +15,15 @@ inline constexpr const char* kMetricsType = "text/plain; version=0.0.4; charset=
 
 // Of unfinished plans: how many there are in each stage and condition, and how far the backfills are that have begun.
 [[nodiscard]] std::string metrics_text(const std::vector<engine::StatePtr>& unfinished);
+
+// HELP and TYPE of a gauge.
+void metric_head(std::string& out, std::string_view name, std::string_view help);
+
+struct GateLook {
+  engine::StatePtr state;
+  engine::Gates gates;
+};
+// How the gates of plans that have a contract phase stand.
+[[nodiscard]] std::string gate_metrics_text(const std::vector<GateLook>& looks);
 
 }  // namespace diastole::http

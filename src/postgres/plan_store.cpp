@@ -140,6 +140,19 @@ Result<std::vector<core::PlanState>> PgPlanStore::list(bool unfinished) {
   });
 }
 
+Result<std::vector<core::Floor>> PgPlanStore::floors() {
+  return read_state(database_.pool(), [&](pqxx::transaction_base& transaction) -> Result<std::vector<core::Floor>> {
+    std::vector<core::Floor> floors;
+    for (const auto& row : transaction.exec(
+             "SELECT state FROM diastole.plans WHERE state->'gate'->>'stage' <> 'closed' ORDER BY submitted_at, id")) {
+      const auto state = state_of(row);
+      if (!state) return std::unexpected(state.error());
+      std::ranges::move(core::floors(*state), std::back_inserter(floors));
+    }
+    return floors;
+  });
+}
+
 Result<std::vector<ports::StoredEvent>> PgPlanStore::events_after(const std::optional<PlanId>& plan, std::int64_t after,
                                                                   int limit) {
   using Events = std::vector<ports::StoredEvent>;

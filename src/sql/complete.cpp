@@ -7,6 +7,7 @@
 #include "diastole/base/json_pointer.hpp"
 #include "diastole/base/time.hpp"
 #include "diastole/sql/analysis.hpp"
+#include "doomed.hpp"
 #include "lint.hpp"
 #include "recheck.hpp"
 #include "text.hpp"
@@ -255,6 +256,7 @@ Result<Plan> complete(Plan plan, const core::CatalogSnapshot* catalog, const Ana
   plan.steps = std::move(steps);
   warn_of_stale_copies(plan);
   add_rechecks(plan);
+  add_doomed(plan);
   attach_open_foreign_keys(plan, memory);
   for (Step& step : plan.steps) apply_allow(step);
   return plan;

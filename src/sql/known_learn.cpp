@@ -87,7 +87,7 @@ void Known::learn_type(const ObjectName& type, Node domain) {
   }
   for (const Node node : domain["constraints"]) {
     const std::string_view kind = node.body().text("contype");
-    if (kind == "CONSTR_CHECK" || kind == "CONSTR_NOTNULL") made.checked = Answer::yes;
+    if (kind == "CONSTR_CHECK" || kind == "CONSTR_NOTNULL") made.checked = core::Answer::yes;
   }
   types_.insert_or_assign(type.name, std::move(made));
 }
@@ -97,7 +97,7 @@ void Known::learn_object(const Analysed& statement) {
   const bool demands = body.text("subtype") == "C" || body.text("subtype") == "O";  // ADD CONSTRAINT, SET NOT NULL
   if (statement.parsed.tag == "AlterDomainStmt" && demands) {
     const auto altered = types_.find(type_named(name_of_list(body["typeName"])).name);
-    if (altered != types_.end()) altered->second.checked = Answer::yes;
+    if (altered != types_.end()) altered->second.checked = core::Answer::yes;
   }
   const auto made = created_object(statement.parsed);
   if (made && made->type == "OBJECT_TYPE") learn_type(*made, body);

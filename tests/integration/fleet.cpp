@@ -107,10 +107,16 @@ TEST_F(FleetTest, AReplayCountsForNothing) {
   EXPECT_EQ(daemon_->heartbeat(json::array({old, present})).body.at("accepted"), 2);
   EXPECT_EQ(daemon_->heartbeat(old).body.at("accepted"), 0);
   EXPECT_EQ(instances("replayed").at("instances").at(0).at("version"), "2.0.0");
-  // Another process of the same name begins anew.
+  // Another process of the same name begins anew, and does not replace the first, which may still run.
   old["incarnation"] = "boot-2";
   EXPECT_EQ(daemon_->heartbeat(old).body.at("accepted"), 1);
-  EXPECT_EQ(instances("replayed").at("instances").at(0).at("version"), "1.0.0");
+  const auto both = instances("replayed").at("instances");
+  ASSERT_EQ(both.size(), 2U);
+  EXPECT_EQ(both.at(0).at("version"), "2.0.0");
+  EXPECT_EQ(both.at(1).at("version"), "1.0.0");
+  EXPECT_EQ(both.at(1).at("incarnation"), "boot-2");
+  EXPECT_EQ(both.at(1).at("source"), "heartbeat");
+  EXPECT_EQ(both.at(1).at("listed"), false);
 }
 
 TEST_F(FleetTest, AnInstanceSignsOffAndAnOperatorSaysWhy) {

@@ -137,7 +137,7 @@ TEST(StateMigrationTest, RefusesASchemaNewerThanTheBinaryAndNamesBothVersions) {
   const auto opened = StateDatabase::open(dsn, 1);
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, ErrorCode::conflict);
-  EXPECT_THAT(opened.error().message, AllOf(HasSubstr("version 99"), HasSubstr("up to 1")));
+  EXPECT_THAT(opened.error().message, AllOf(HasSubstr("version 99"), HasSubstr("up to 2")));
 }
 
 TEST(StateMigrationTest, ANewerTargetComponentInTheSameDatabaseIsNotOurs) {
@@ -396,33 +396,105 @@ TEST_F(StateTest, ADeadDatabaseIsUnavailableAndOneThatIsBackWorks) {
   EXPECT_EQ(plan.append({core::PlanPaused{"ops"}}).error().code, ErrorCode::fenced);
 }
 
+ports::InstanceRecord member(const std::string& instance, const std::string& version,
+                             const std::string& incarnation = "boot \"1\"") {
+  return {.service = ServiceName("api"),
+          .instance = InstanceId(instance),
+          .incarnation = incarnation,
+          .version = version,
+          .last_seen = kAt};
+}
+
 TEST_F(StateTest, TheFleetIsUpsertedAndTheGoneAreDeleted) {
   PgFleetStore fleet(*database_);
-  const auto record = [](const std::string& instance, const std::string& version) {
-    return ports::InstanceRecord{.service = ServiceName("api"),
-                                 .instance = InstanceId(instance),
-                                 .version = version,
-                                 .incarnation = "boot \"1\"",
-                                 .last_seen = kAt,
-                                 .gone = false,
-                                 .gone_reason = {}};
-  };
-  auto left = record("c", "1.0.0");
-  ASSERT_TRUE(fleet.flush(std::vector{record("b", "1.0.0"), record("a", "1.0.0"), left}));
+  auto left = member("c", "1.0.0");
+  ASSERT_TRUE(fleet.flush(std::vector{member("b", "1.0.0"), member("a", "1.0.0"), left}, false));
   left.gone = true;
-  const auto flushed = fleet.flush(std::vector{record("a", "1.5.0"), record("a", "2.0.0"), left});
+  left.gone_reason = "signed off, \"so\" it said";
+  auto a = member("a", "2.0.0");
+  a.sequence = 7;
+  a.silent = true;
+  a.listed_by = {"pods", "a, \"b\" {c}"};
+  const auto flushed = fleet.flush(std::vector{member("a", "1.5.0"), a, left}, false);
   ASSERT_TRUE(flushed) << flushed.error().message;
-  ASSERT_TRUE(fleet.flush({}));
+  ASSERT_TRUE(fleet.flush({}, false));
 
   const auto loaded = fleet.load();
   ASSERT_TRUE(loaded) << loaded.error().message;
-  ASSERT_EQ(loaded->size(), 2U);
-  EXPECT_EQ((*loaded)[0].instance, InstanceId("a"));
-  EXPECT_EQ((*loaded)[0].version, "2.0.0");
-  EXPECT_EQ((*loaded)[0].incarnation, "boot \"1\"");
-  EXPECT_EQ((*loaded)[0].last_seen, kAt);
-  EXPECT_EQ((*loaded)[1].instance, InstanceId("b"));
-  EXPECT_FALSE((*loaded)[1].gone);
+  const auto& members = loaded->members;
+  ASSERT_EQ(members.size(), 2U);
+  EXPECT_EQ(members[0].instance, InstanceId("a"));
+  EXPECT_EQ(members[0].version, "2.0.0");
+  EXPECT_EQ(members[0].incarnation, "boot \"1\"");
+  EXPECT_EQ(members[0].sequence, 7);
+  EXPECT_TRUE(members[0].silent);
+  EXPECT_EQ(members[0].listed_by, a.listed_by);
+  EXPECT_EQ(members[0].last_seen, kAt);
+  EXPECT_EQ(members[1].instance, InstanceId("b"));
+  EXPECT_FALSE(members[1].sequence);
+  EXPECT_FALSE(members[1].silent);
+  EXPECT_FALSE(members[1].gone);
+  EXPECT_FALSE(loaded->age);
+  EXPECT_EQ(ask(dsn_, "SELECT instance || ' ' || version || ' ' || reason FROM diastole.departures"),
+            "c 1.0.0 signed off, \"so\" it said");
+}
+
+TEST_F(StateTest, AMemberIsItsIncarnationAndItsSource) {
+  PgFleetStore fleet(*database_);
+  auto polled = member("a", "3.0.0", "");
+  polled.source = core::Source::poll;
+  ASSERT_TRUE(fleet.flush(std::vector{member("a", "1.0.0", "p1"), member("a", "2.0.0", ""), polled}, false));
+  auto gone = member("a", "1.0.0", "p1");
+  gone.gone = true;
+  ASSERT_TRUE(fleet.flush(std::vector{gone}, false));
+  const auto members = fleet.load()->members;
+  ASSERT_EQ(members.size(), 2U);
+  EXPECT_EQ(members[0].source, core::Source::heartbeat);
+  EXPECT_EQ(members[1].source, core::Source::poll);
+  EXPECT_EQ(members[1].version, "3.0.0");
+  EXPECT_EQ(ask(dsn_, "SELECT count(*) FROM diastole.departures"), "0");
+}
+
+// The stamp may only claim what had been collected: the time at which the complete flush before began.
+TEST_F(StateTest, TheRecordIsAsOldAsTheFlushBeforeTheLastCompleteOne) {
+  PgFleetStore fleet(*database_);
+  ASSERT_TRUE(fleet.flush({}, true));
+  EXPECT_FALSE(fleet.load()->age) << "nothing is known of what was before the first";
+  const auto loaded = ask(dsn_, "SELECT now()");
+  ASSERT_TRUE(fleet.flush(std::vector{member("a", "1.0.0")}, false));
+  EXPECT_FALSE(fleet.load()->age);
+  const auto again = ask(dsn_, "SELECT now()");
+  ASSERT_TRUE(fleet.flush({}, true));
+  EXPECT_EQ(ask(dsn_, fmt::format("SELECT as_of BETWEEN '{}' AND '{}' FROM diastole.fleet_record", loaded, again)),
+            "t");
+  run_sql(dsn_, "UPDATE diastole.fleet_record SET as_of = now() - interval '90 s'");
+  const auto age = fleet.load()->age;
+  ASSERT_TRUE(age);
+  EXPECT_GE(*age, Milliseconds{90'000});
+  EXPECT_LT(*age, Milliseconds{150'000});
+  run_sql(dsn_, "UPDATE diastole.fleet_record SET as_of = now() + interval '1 h'");
+  EXPECT_FALSE(fleet.load()->age) << "a clock that was set back";
+}
+
+TEST_F(StateTest, ANameThatCannotBeStoredDoesNotKeepTheOthersFromIt) {
+  PgFleetStore fleet(*database_);
+  ASSERT_TRUE(fleet.flush(
+      std::vector{member("a", std::string("1.\0.\xff", 5)), member("ünïcode", "back\\slash"), member("b", "2.0.0")},
+      false));
+  const auto members = fleet.load()->members;
+  ASSERT_EQ(members.size(), 3U);
+  EXPECT_EQ(members[0].version, "1.?.\uFFFD");
+  EXPECT_EQ(members[2].version, "back\\slash");
+}
+
+TEST_F(StateTest, AFleetOfMoreThanAPageIsReadWhole) {
+  PgFleetStore fleet(*database_);
+  std::vector<ports::InstanceRecord> all;
+  for (int i = 0; i < 50'001; ++i) all.push_back(member(fmt::format("{:06}", i), "1.0.0"));
+  ASSERT_TRUE(fleet.flush(all, true));
+  const auto members = fleet.load()->members;
+  ASSERT_EQ(members.size(), all.size());
+  EXPECT_EQ(members.back().instance, InstanceId("050000"));
 }
 
 TEST_F(StateTest, ALeaseThatIsHeldIsRefusedToAnotherAndNamesTheHolder) {

@@ -18,7 +18,9 @@ using namespace core;
 constexpr auto kOver = "a plan that is over stays as it is";
 constexpr auto kBegin = "a phase begins in its turn, active, approved, and contract behind an open gate";
 constexpr auto kStart = "a step starts in its turn, active, and never again once it is there";
-constexpr auto kUndo = "an undo starts only in an abort, backwards, for what is there";
+constexpr auto kUndo =
+    "an undo starts only in an abort, or of contract when the gate has fallen back, backwards, for what is there";
+constexpr auto kGate = "the gate's acts come in turn, active, approved, not held, and contract after them";
 constexpr auto kAbort = "an abort is accepted only while nothing has been destroyed";
 constexpr auto kEnds = "completed has every step, aborted none";
 constexpr auto kOwn = "a step's event changes that step only";
@@ -70,6 +72,7 @@ class AnyEvent {
       const bool earlier_done = done_before(before, phase->phase);
       require(before.condition == Condition::active && approved && open && earlier_done, kBegin, how);
     }
+    check_gate(before, event, after, how);
     if (const auto* start = std::get_if<StepStarted>(&event)) check_start(before, *plan_.index_of(start->step), how);
     if (const auto* undo = std::get_if<UndoStarted>(&event)) check_undo(before, *plan_.index_of(undo->step), how);
     if (std::holds_alternative<AbortRequested>(event)) {
@@ -88,6 +91,22 @@ class AnyEvent {
     require(moving <= 1, kOneMoves, how);
   }
 
+  void check_gate(const PlanState& before, const Event& event, const PlanState& after, const std::string& how) {
+    if (const auto* phase = std::get_if<PhaseStarted>(&event); phase && phase->phase == Phase::contract)
+      require(before.gate.stage == GateStage::drained, kGate, how);
+    if (const auto* fencing = std::get_if<GateFencing>(&event)) {
+      const bool approved = before.approvals_given(Phase::contract) >= plan_.approvals_needed(Phase::contract);
+      require(fencing->gate_open && approved && !before.gate.hold && done_before(before, Phase::contract), kGate, how);
+    }
+    if (before.gate.stage == after.gate.stage) return;
+    const bool down = after.gate.stage == GateStage::restoring;
+    const bool next = static_cast<int>(after.gate.stage) == static_cast<int>(before.gate.stage) + 1;
+    const bool closed = before.gate.stage == GateStage::restoring && after.gate.stage == GateStage::closed;
+    require(down || closed || (next && before.condition == Condition::active), kGate, how);
+    require(before.steps[kDrop].applied == Applied::none, kGate, how);
+    require(!closed || after.gate.epoch == before.gate.epoch + 1, kGate, how);
+  }
+
   [[nodiscard]] bool done_before(const PlanState& state, Phase phase) const {
     for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
       if (plan_.steps[i].phase < phase && state.steps[i].status != StepStatus::done) return false;
@@ -104,10 +123,12 @@ class AnyEvent {
   }
 
   void check_undo(const PlanState& before, std::size_t index, const std::string& how) {
-    require(before.stage == Stage::aborting && before.condition == Condition::active, kUndo, how);
+    const bool fell_back = before.gate.stage == GateStage::restoring && plan_.steps[index].phase == Phase::contract;
+    require((before.stage == Stage::aborting || fell_back) && before.condition == Condition::active, kUndo, how);
     require(before.steps[index].applied != Applied::none, kUndo, how);
     for (std::size_t i = index + 1; i < before.steps.size(); ++i) {
-      require(before.steps[i].applied == Applied::none, kUndo, how);
+      const bool stays = before.stage != Stage::aborting && plan_.steps[i].undo.empty();
+      require(before.steps[i].applied == Applied::none || stays, kUndo, how);
     }
   }
 

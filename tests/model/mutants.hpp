@@ -155,6 +155,48 @@ inline Rules outcome_refused_while_paused() {
   }};
 }
 
+// Straight from an open gate into contract.
+inline Rules fence_skipped() {
+  Rules rules;
+  rules.decide = [](const PlanState& state, const Observation& seen, Now now) {
+    auto decision = decide(state, seen, now);
+    for (auto& event : decision.events) {
+      if (std::holds_alternative<GateFencing>(event)) event = PhaseStarted{Phase::contract, true};
+    }
+    return decision;
+  };
+  rules.evolve = [](PlanState state, const Event& event, WallTime at) {
+    const auto* phase = std::get_if<PhaseStarted>(&event);
+    if (phase && phase->phase == Phase::contract && state.gate.stage == GateStage::closed)
+      state.gate.stage = GateStage::quarantined;
+    return evolve(std::move(state), event, at);
+  };
+  return rules;
+}
+
+inline Rules quarantine_skipped() {
+  Rules rules;
+  rules.decide = [](const PlanState& state, const Observation& seen, Now now) {
+    auto decision = decide(state, seen, now);
+    if (std::holds_alternative<Quarantine>(decision.action)) decision.events.push_back(Quarantined{});
+    if (std::holds_alternative<Quarantine>(decision.action)) decision.action = {};
+    return decision;
+  };
+  return rules;
+}
+
+// "The record says closed, so it is."
+inline Rules fence_forgotten() {
+  return {.decide = [](const PlanState& state, const Observation& seen, Now now) {
+    auto decision = decide(state, seen, now);
+    if (std::holds_alternative<LowerFence>(decision.action)) {
+      decision.events.push_back(FenceLowered{});
+      decision.action = {};
+    }
+    return decision;
+  }};
+}
+
 inline Rules moody() {
   return {.decide = [calls = 0](const PlanState& state, const Observation& seen, Now now) mutable {
     return ++calls % 2 == 0 ? Decision{} : decide(state, seen, now);
@@ -193,6 +235,14 @@ inline std::vector<Mutant> all() {
       {"AbortAlways", kNoReturn, abort_always()},
       {"InterruptionIsSuccess", kRecordTrue, interruption_is_success()},
       {"OutcomeRefusedWhilePaused", kAccepted, outcome_refused_while_paused()},
+      {"FenceSkipped", kFenceFirst, fence_skipped()},
+      {"QuarantineSkipped", kFenceFirst, quarantine_skipped()},
+      {"FenceForgotten", kFenceDown, fence_forgotten()},
+      {"BadEvidenceIgnored", kFallsBack, blind([](PlanState&, Observation& seen) {
+         seen.gate.contradictions.clear();
+         seen.drain_failed.clear();
+         seen.last_look.clear();
+       })},
       {"Moody", kDeterministic, moody()},
   };
 }

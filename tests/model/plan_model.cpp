@@ -30,13 +30,31 @@ Reason because(ReasonKind kind) {
   return reason;
 }
 
-GateVerdict gate_in(GateState state) {
+GateVerdict gate_in(GateState state, ReasonKind why = ReasonKind::instance_old) {
   GateVerdict verdict;
   verdict.state = state;
-  if (state != GateState::open) {
-    verdict.reasons.push_back(because(state == GateState::soaking ? ReasonKind::soaking : ReasonKind::instance_old));
-  }
+  if (state == GateState::open) return verdict;
+  verdict.reasons.push_back(because(state == GateState::soaking ? ReasonKind::soaking : why));
+  if (state == GateState::collecting && why == ReasonKind::instance_old) verdict.contradictions = verdict.reasons;
   return verdict;
+}
+
+// What only the gate's own acts bring about.
+std::vector<Seen> seen_at_gate() {
+  std::vector<Seen> out;
+  const auto add = [&](std::string name, auto change) {
+    Seen seen{std::move(name), {}, true};
+    seen.observation.gate = gate_in(GateState::open);
+    seen.observation.preflight = Preflight{Phase::contract, kNow.mono, {}};
+    change(seen.observation);
+    out.push_back(std::move(seen));
+  };
+  add("an instance is silent",
+      [](Observation& seen) { seen.gate = gate_in(GateState::collecting, ReasonKind::instance_unknown); });
+  add("the drain failed", [](Observation& seen) { seen.drain_failed = {because(ReasonKind::drain_budget)}; });
+  add("the last look found a session", [](Observation& seen) { seen.last_look = {because(ReasonKind::session_old)}; });
+  add("long enough in quarantine", [](Observation& seen) { seen.quarantined_for = Milliseconds{86'400'000}; });
+  return out;
 }
 
 // Whatever the shell may see, for any phase: gate x preflight x hold, and the needs.
@@ -68,7 +86,24 @@ std::vector<Seen> everything_seen(const Plan& plan) {
       }
     }
   }
+  std::ranges::move(seen_at_gate(), std::back_inserter(out));
+  for (auto& seen : out) {
+    if (!seen.observation.needs.contains(plan.steps[kCopy].id))
+      seen.observation.needs[plan.steps[kCopy].id] = gate_in(GateState::open);
+  }
   return out;
+}
+
+bool bad(const Observation& seen) {
+  return !seen.gate.contradictions.empty() || !seen.drain_failed.empty() || !seen.last_look.empty();
+}
+
+std::optional<GateAct> gate_act_of(const Action& action) {
+  if (std::holds_alternative<RaiseFence>(action)) return GateAct::raise;
+  if (std::holds_alternative<LowerFence>(action)) return GateAct::lower;
+  if (std::holds_alternative<Drain>(action)) return GateAct::drain;
+  if (std::holds_alternative<core::Quarantine>(action)) return GateAct::quarantine;
+  return {};
 }
 
 struct Act {
@@ -110,6 +145,10 @@ class Model {
     if (enough_ && paths_.violations().contains(enough_)) return {};
     reconcile(world);
     people(world);
+    if (world.at_gate()) {
+      gate_acts(world);
+      return moves_;
+    }
     if (world.hand == Hand::begun) runner_acts(world);
     if (world.hand == Hand::finished || world.hand == Hand::failed || world.hand == Hand::interrupted)
       runner_records(world);
@@ -141,6 +180,10 @@ class Model {
       require(state.stage != Stage::completed || world.target[i] == Applied::full, kRecordTrue, where);
       require(state.stage != Stage::aborted || world.target[i] == Applied::none, kAbortedEmpty, where);
     }
+    const bool closed = state.gate.stage == GateStage::closed && !world.at_gate();
+    require(!closed || (!world.fence && !world.quarantine), kFenceDown, name);
+    require(state.stage != Stage::aborted || closed, kFenceDown, name);
+    require(state.stage != Stage::completed || world.fence, kFenceFirst, name);
     require(moving <= 1, kOneAtATime, name);
     moves_.push_back({name, pack(world)});
   }
@@ -163,22 +206,30 @@ class Model {
   // One turn of the loop, whatever it sees.
   void reconcile(const World& world) {
     std::set<std::string> taken;
-    for (auto& seen : seen_) {
+    for (auto seen : seen_) {
+      // The verdict knows of a hold.
+      if (world.plan.gate.hold) seen.observation.gate = gate_in(GateState::collecting);
       seen.observation.step_in_hand = world.hand != Hand::empty && world.hand != Hand::orphan;
       const auto decision = rules_.decide(world.plan, seen.observation, kNow);
       const auto again = rules_.decide(world.plan, seen.observation, kNow);
       const auto act = act_of(plan_, decision.action);
+      const auto gate_act = gate_act_of(decision.action);
       const auto name = "reconcile, " + seen.name;
       require(
           decision.events == again.events && act == act_of(plan_, again.action) && decision.waiting == again.waiting,
           kDeterministic, name);
       check_decision(world, seen, decision, act);
       // Many sights lead to the same decision.
-      std::string signature = act ? fmt::format("{}{}{}", act->step, act->undo, act->settle) : "";
+      std::string signature = gate_act ? fmt::format("g{}", static_cast<int>(*gate_act)) : "";
+      signature += act ? fmt::format("{}{}{}", act->step, act->undo, act->settle) : "";
       for (const auto& event : decision.events) signature += describe(event);
       if (!taken.insert(signature).second) continue;
       World next = world;
       if (!append(next, decision.events, name)) continue;
+      if (gate_act) {
+        begin_gate_act(name, std::move(next), *gate_act, seen.observation);
+        continue;
+      }
       perform(name, std::move(next), act);
     }
   }
@@ -194,6 +245,13 @@ class Model {
         require(world.plan.approvals_given(phase->phase) >= plan_.approvals_needed(phase->phase), kApprovalsFirst, how);
         require(seen.fresh_and_clean && observed.preflight->phase == phase->phase, kPreflightFirst, how);
       }
+      if (std::holds_alternative<GateFencing>(event)) {
+        begins = true;
+        require(observed.gate.open(), kGateFirst, how);
+        require(world.plan.approvals_given(Phase::contract) >= plan_.approvals_needed(Phase::contract), kApprovalsFirst,
+                how);
+      }
+      if (std::holds_alternative<GateFellBack>(event)) require(bad(observed), kFallsBack, how);
       if (const auto* step = std::get_if<StepStarted>(&event)) {
         begins = true;
         const auto& planned = *plan_.find(step->step);
@@ -205,6 +263,46 @@ class Model {
     require(!begins || world.plan.condition == Condition::active, kQuiet, seen.name);
     require(!(begins || act) || !observed.hold, kQuiet, seen.name);
     require(!(begins || act) || !observed.step_in_hand, kOneAtATime, seen.name);
+  }
+
+  void begin_gate_act(const std::string& name, World world, GateAct act, const Observation& seen) {
+    require(world.hand == Hand::empty, kOneAtATime, name);
+    require(!seen.step_in_hand && !seen.hold, kQuiet, name);
+    require(world.plan.condition == Condition::active, kQuiet, name);
+    require(act == GateAct::lower || !bad(seen), kFallsBack, name);
+    world.take_gate_act(act);
+    to(name, std::move(world), Hand::begun);
+  }
+
+  // It is one transaction, or a look, on the target; done or not, recorded or not. A daemon that dies leaves a session
+  // that a later epoch waits for before it acts.
+  void gate_acts(const World& world) {
+    const auto act = world.gate_act();
+    constexpr std::string_view kNames[] = {"the fence is raised", "the fence is lowered", "it is drained",
+                                           "it is in quarantine"};
+    const std::string name{kNames[static_cast<std::size_t>(act)]};
+    to("nothing comes of it", world, Hand::empty);
+    World done = world;
+    if (act == GateAct::raise) done.fence = true;
+    if (act == GateAct::quarantine) done.quarantine = true;
+    if (act == GateAct::lower) {
+      for (std::size_t i = 0; i < plan_.steps.size(); ++i) {
+        const bool stays = plan_.steps[i].undo.empty() && world.plan.stage != Stage::aborting;
+        const bool contracts = plan_.steps[i].phase == Phase::contract && !stays;
+        require(!contracts || world.target[i] == Applied::none, kInOrder, name);
+      }
+      done.fence = done.quarantine = false;
+    }
+    to(name + ", and not recorded", done, Hand::empty);
+    Event event = FenceRaised{};
+    if (act == GateAct::lower) event = FenceLowered{};
+    if (act == GateAct::drain) event = GateDrained{};
+    if (act == GateAct::quarantine) event = Quarantined{};
+    // What was asked for meanwhile may have made it void; then it is not recorded, and undone.
+    if (auto next = rules_.evolve(done.plan, event, kNow.wall)) {
+      done.plan = std::move(*next);
+      to(name, done, Hand::empty);
+    }
   }
 
   void perform(const std::string& name, World world, const std::optional<Act>& act) {
@@ -285,6 +383,13 @@ class Model {
       there = Applied::none;
     } else {
       require(there != Applied::full, kOnce, how);
+      if (plan_.steps[world.step].phase == Phase::contract) {
+        require(world.fence, kFenceFirst, how);
+        const bool renamed = plan_.gate.quarantine.count() == 0 || world.quarantine;
+        require(world.step != kDrop || renamed, kFenceFirst, how);
+        // The name comes back in the transaction that drops it.
+        if (world.step == kDrop) world.quarantine = false;
+      }
       const bool back = world.plan.stage == Stage::aborting || world.plan.stage == Stage::aborted;
       require(!(plan_.steps[world.step].destructive() && back), kNoReturn, how);
       there = effect;
@@ -302,6 +407,8 @@ class Model {
         {"resume", Resume{"bob"}},
         {"retry", Retry{"bob"}},
         {"abort", Abort{"bob", ""}},
+        {"hold", HoldGate{"bob", ""}},
+        {"release", ReleaseGate{"bob"}},
     };
     for (const auto& [name, command] : asked) {
       const auto events = rules_.command(world.plan, command);
@@ -335,11 +442,17 @@ std::string all(const std::map<std::string, std::string>& violations) {
   return out;
 }
 
-// approvals that expand asks for
-class PlanModel : public testing::TestWithParam<int> {};
+Plan modelled(int approvals, bool quarantine) {
+  auto plan = sample_plan(approvals);
+  if (quarantine) plan.gate.quarantine = Milliseconds{60'000};
+  return plan;
+}
+
+// approvals that expand asks for, and whether what is dropped waits in quarantine
+class PlanModel : public testing::TestWithParam<std::pair<int, bool>> {};
 
 TEST_P(PlanModel, HoldsInEveryReachableWorld) {
-  const auto plan = sample_plan(GetParam());
+  const auto plan = modelled(GetParam().first, GetParam().second);
   Model model(plan, Rules{});
   const auto& paths = model.explore();
   EXPECT_THAT(paths.violations(), testing::IsEmpty()) << all(paths.violations());
@@ -360,14 +473,26 @@ TEST_P(PlanModel, HoldsInEveryReachableWorld) {
     return world.plan.steps[kIndex].status == StepStatus::undoing && world.target[kIndex] == Applied::partial;
   };
   EXPECT_TRUE(paths.reached(undo_of_a_part));
+  for (const auto stage : kGateStages) {
+    const bool quarantines = stage == GateStage::quarantining || stage == GateStage::quarantined;
+    EXPECT_EQ(paths.reached([&](Key key) { return unpack(plan, key).plan.gate.stage == stage; }),
+              !quarantines || GetParam().second)
+        << to_string(stage);
+  }
+  const auto taken_back = [&](Key key) {
+    const auto world = unpack(plan, key);
+    return world.plan.stage == Stage::backfilled && world.plan.steps[kCheck].status == StepStatus::undoing;
+  };
+  EXPECT_TRUE(paths.reached(taken_back));
 }
 
-INSTANTIATE_TEST_SUITE_P(Approvals, PlanModel, testing::Values(0, 1));
+INSTANTIATE_TEST_SUITE_P(Plans, PlanModel,
+                         testing::Values(std::pair{0, false}, std::pair{1, false}, std::pair{0, true}));
 
 class PlanMutant : public testing::TestWithParam<mutant::Mutant> {};
 
 TEST_P(PlanMutant, IsCaughtByName) {
-  Model model(sample_plan(1), GetParam().rules);
+  Model model(modelled(1, true), GetParam().rules);
   const auto& violations = model.explore(GetParam().caught_by).violations();
   EXPECT_TRUE(violations.contains(GetParam().caught_by)) << "not caught by: " << GetParam().caught_by << "\n"
                                                          << all(violations);

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "diastole/core/machine.hpp"
+#include "diastole/core/command.hpp"
 #include "model/exploration.hpp"
 
 namespace diastole::test {
@@ -25,6 +25,9 @@ inline constexpr auto kOnlyWhatRan = "an undo runs only for what is there";
 inline constexpr auto kRecordTrue = "the record is what the target holds";
 inline constexpr auto kAbortedEmpty = "aborted leaves nothing behind";
 inline constexpr auto kNoReturn = "no abort once something may be destroyed";
+inline constexpr auto kFenceFirst = "contract acts on the target only behind a raised fence, and after quarantine";
+inline constexpr auto kFenceDown = "no fence and no quarantine outlives a gate that fell back, or an abort";
+inline constexpr auto kFallsBack = "the gate falls back for bad evidence, and for that only";
 inline constexpr auto kQuiet = "paused, failed or on hold, nothing new begins";
 inline constexpr auto kDeterministic = "decide is deterministic";
 inline constexpr auto kAccepted = "what decide, command and runner say is accepted";
@@ -52,12 +55,25 @@ enum class Hand {
   orphan,       // the daemon is gone; its session may still commit
 };
 
+// What the loop may do at the gate; in hand it stands in the place of a step, kGateStep or the one after.
+enum class GateAct { raise, lower, drain, quarantine };
+inline constexpr std::size_t kGateStep = 6;
+
 struct World {
   core::PlanState plan;
   std::vector<core::Applied> target;
+  bool fence = false;       // on the target
+  bool quarantine = false;  // likewise
   Hand hand = Hand::empty;
   std::size_t step = 0;  // in hand
   bool undo = false;
+
+  [[nodiscard]] bool at_gate() const { return hand != Hand::empty && step >= kGateStep; }
+  [[nodiscard]] GateAct gate_act() const { return static_cast<GateAct>((step - kGateStep) * 2 + (undo ? 1 : 0)); }
+  void take_gate_act(GateAct act) {
+    step = kGateStep + static_cast<std::size_t>(act) / 2;
+    undo = static_cast<int>(act) % 2 == 1;
+  }
 };
 
 inline World new_world(const core::Plan& plan) {
@@ -81,6 +97,10 @@ inline Key pack(const World& world) {
   put(world.hand, 3);
   put(world.hand == Hand::empty ? 0 : world.step, 3);
   put(world.hand != Hand::empty && world.undo, 1);
+  put(world.plan.gate.stage, 3);
+  put(world.plan.gate.hold.has_value(), 1);
+  put(world.fence, 1);
+  put(world.quarantine, 1);
   for (std::size_t i = 0; i < world.target.size(); ++i) {
     put(world.plan.steps[i].status, 3);
     put(world.plan.steps[i].applied, 2);
@@ -100,6 +120,12 @@ inline World unpack(const core::Plan& plan, Key key) {
     take(world.plan.steps[i].applied, 2);
     take(world.plan.steps[i].status, 3);
   }
+  take(world.quarantine, 1);
+  take(world.fence, 1);
+  bool held = false;
+  take(held, 1);
+  if (held) world.plan.gate.hold = core::GateHold{};
+  take(world.plan.gate.stage, 3);
   take(world.undo, 1);
   take(world.step, 3);
   take(world.hand, 3);
@@ -116,8 +142,25 @@ inline World unpack(const core::Plan& plan, Key key) {
 // Every event there is, with every argument that could matter in this plan.
 inline std::vector<core::Event> any_event(const core::Plan& plan) {
   using namespace core;
-  std::vector<Event> events{PlanSubmitted{plan, "ann"}, PlanPaused{"bob"}, PlanResumed{"bob"}, RetryRequested{"bob"},
-                            AbortRequested{"bob", ""},  PlanAborted{},     PlanWaits{}};
+  std::vector<Event> events{PlanSubmitted{plan, "ann"},
+                            PlanPaused{"bob"},
+                            PlanResumed{"bob"},
+                            RetryRequested{"bob"},
+                            AbortRequested{"bob", ""},
+                            PlanAborted{},
+                            PlanWaits{},
+                            GateFencing{false},
+                            GateFencing{true},
+                            FenceRaised{},
+                            GateDrained{},
+                            QuarantineStarted{},
+                            Quarantined{},
+                            GateFellBack{},
+                            FenceLowered{},
+                            GateHeld{"bob", ""},
+                            GateReleased{"bob"},
+                            OverrideConfirmed{"bob"}};
+  for (const std::int64_t epoch : {1, 2}) events.push_back(OverrideAsked{{}, "", "ann", epoch, Milliseconds{1'000}});
   for (const auto phase : kPhases) {
     events.insert(events.end(), {PhaseApproved{phase, "bob", ""}, PhaseStarted{phase, false}, PhaseStarted{phase, true},
                                  PhaseFinished{phase}});

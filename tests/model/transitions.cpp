@@ -21,6 +21,7 @@ constexpr WallTime kAt{Milliseconds{5'000}};
 //   rest: the next step (in aborting: the next undo) waits, or has failed where the condition is failed
 //   busy: it runs                        done: nothing is left to do in the stage
 //   stopping: aborting, while a step still runs
+//   fencing, drained, restoring: so far has the gate come
 //   destroying, destroyed: the destructive step of contract runs; is done, and the next waits or has failed
 PlanState situation(Stage stage, Condition condition, std::string_view where) {
   auto state = new_world(sample_plan()).plan;
@@ -52,7 +53,13 @@ PlanState situation(Stage stage, Condition condition, std::string_view where) {
     if (where == "destroying") next = kDrop;
     if (where == "destroyed") next = kTidy;
     done(0, next);
-    if (next < end) stands(next, StepStatus::running, StepStatus::failed);
+    if (where == "fencing") state.gate.stage = GateStage::fencing;
+    if (where == "drained" || stage >= Stage::contracting) state.gate.stage = GateStage::drained;
+    if (where == "restoring") {
+      state.gate.stage = GateStage::restoring;
+      done(kCheck, kDrop);
+    }
+    if (next < end && where != "restoring") stands(next, StepStatus::running, StepStatus::failed);
   }
   return state;
 }
@@ -61,9 +68,9 @@ std::vector<std::string> situations_of(Stage stage) {
   switch (stage) {
     case Stage::accepted:
     case Stage::expanded:
-    case Stage::backfilled:
     case Stage::completed:
     case Stage::aborted: return {"rest"};
+    case Stage::backfilled: return {"rest", "fencing", "drained", "restoring"};
     case Stage::expanding:
     case Stage::backfilling: return {"rest", "busy", "done"};
     case Stage::aborting: return {"rest", "busy", "done", "stopping"};
@@ -151,7 +158,7 @@ void expect_same(std::string_view expected, const std::string& actual) {
     EXPECT_EQ(a, b) << header;
   }
   EXPECT_FALSE(std::getline(found, b)) << "not expected: " << b;
-  EXPECT_EQ(rows, 60U);
+  EXPECT_EQ(rows, 69U);
 }
 
 // .  conflict       =  accepted, stage and condition stay
@@ -160,134 +167,154 @@ void expect_same(std::string_view expected, const std::string& actual) {
 // phase_APproved, Phase_Started, Phase_Finished, STep_started, step_PRogressed, Lock_Waited, step_FInished,
 // step_FAiled, step_INterrupted, plan_PAused, plan_REsumed, ReTry_requested, ABort_requested, Undo_Started,
 // Undo_Finished, undo_failed (UX), Undo_Interrupted, plan_ABorted (AD), plan_WAits,
-// Backfill_Begun, Backfill_Paced.
+// Backfill_Begun, Backfill_Paced, Gate_Fencing, fence_RaiSed, gate_DRained, Quarantine_Started, Quarantined (QD),
+// gate_fell_BacK, fence_LoWered, gate_HelD, gate_ReLeased, Override_Asked, Override_Confirmed.
 constexpr std::string_view kEvents = R"(
-                               SU AP PS PF ST PR LW FI FA IN PA RE RT AB US UF UX UI AD WA BB BP
-accepted    rest       active  .  =  E  .  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  =
-accepted    rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  =
-accepted    rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  =
-expanding   rest       active  .  =  .  .  =  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  =
-expanding   rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  =
-expanding   rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  =
-expanding   busy       active  .  =  .  .  .  =  =  =  F  =  P  .  .  A  .  .  .  .  .  =  =  =
-expanding   busy       paused  .  =  .  .  .  =  =  =  F  =  .  R  .  A  .  .  .  .  .  =  =  =
-expanding   busy       failed  .  =  .  .  .  =  =  =  =  =  .  .  R  A  .  .  .  .  .  =  =  =
-expanding   done       active  .  =  .  e  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  =
-expanding   done       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  =
-expanding   done       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  =
-expanded    rest       active  .  =  B  .  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  =
-expanded    rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  =
-expanded    rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  =
-backfilling rest       active  .  =  .  .  =  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  =
-backfilling rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  =
-backfilling rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  =
-backfilling busy       active  .  =  .  .  .  =  =  =  F  =  P  .  .  A  .  .  .  .  .  =  =  =
-backfilling busy       paused  .  =  .  .  .  =  =  =  F  =  .  R  .  A  .  .  .  .  .  =  =  =
-backfilling busy       failed  .  =  .  .  .  =  =  =  =  =  .  .  R  A  .  .  .  .  .  =  =  =
-backfilling done       active  .  =  .  b  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  .
-backfilling done       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  .
-backfilling done       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  .
-backfilled  rest       active  .  =  C  .  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  .
-backfilled  rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  .
-backfilled  rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  .
-contracting rest       active  .  .  .  .  =  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  .
-contracting rest       paused  .  .  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  .
-contracting rest       failed  .  .  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  .
-contracting busy       active  .  .  .  .  .  =  =  =  F  =  P  .  .  A  .  .  .  .  .  =  =  .
-contracting busy       paused  .  .  .  .  .  =  =  =  F  =  .  R  .  A  .  .  .  .  .  =  =  .
-contracting busy       failed  .  .  .  .  .  =  =  =  =  =  .  .  R  A  .  .  .  .  .  =  =  .
-contracting done       active  .  .  .  c  .  .  .  .  .  .  P  .  .  .  .  .  .  .  .  =  .  .
-contracting done       paused  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  .  =  .  .
-contracting done       failed  .  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  =  .  .
-contracting destroying active  .  .  .  .  .  =  =  =  F  =  P  .  .  .  .  .  .  .  .  =  =  .
-contracting destroying paused  .  .  .  .  .  =  =  =  F  =  .  R  .  .  .  .  .  .  .  =  =  .
-contracting destroying failed  .  .  .  .  .  =  =  =  =  =  .  .  R  .  .  .  .  .  .  =  =  .
-contracting destroyed  active  .  .  .  .  =  .  .  .  .  .  P  .  .  .  .  .  .  .  .  =  .  .
-contracting destroyed  paused  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  .  =  .  .
-contracting destroyed  failed  .  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  =  .  .
-completed   rest       active  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
-completed   rest       paused  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
-completed   rest       failed  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
-aborting    rest       active  .  .  .  .  .  .  .  .  .  .  P  .  .  .  =  .  .  .  .  =  .  .
-aborting    rest       paused  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  .  =  .  .
-aborting    rest       failed  .  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  =  .  .
-aborting    busy       active  .  .  .  .  .  .  =  .  .  .  P  .  .  .  .  =  F  =  .  =  .  .
-aborting    busy       paused  .  .  .  .  .  .  =  .  .  .  .  R  .  .  .  =  F  =  .  =  .  .
-aborting    busy       failed  .  .  .  .  .  .  =  .  .  .  .  .  R  .  .  =  =  =  .  =  .  .
-aborting    done       active  .  .  .  .  .  .  .  .  .  .  P  .  .  .  .  .  .  .  a  =  .  .
-aborting    done       paused  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  .  =  .  .
-aborting    done       failed  .  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  =  .  .
-aborting    stopping   active  .  .  .  .  .  =  =  =  =  =  P  .  .  .  .  .  .  .  .  =  =  .
-aborting    stopping   paused  .  .  .  .  .  =  =  =  =  =  .  R  .  .  .  .  .  .  .  =  =  .
-aborting    stopping   failed  .  .  .  .  .  =  =  =  =  =  .  .  R  .  .  .  .  .  .  =  =  .
-aborted     rest       active  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
-aborted     rest       paused  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
-aborted     rest       failed  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
+                               SU AP PS PF ST PR LW FI FA IN PA RE RT AB US UF UX UI AD WA BB BP GF RS DR QS QD BK LW HD RL OA OC
+accepted    rest       active  .  =  E  .  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  =  .  .  .  .  .  .  .  =  .  =  .
+accepted    rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  =  .  .  .  .  .  .  .  =  .  =  .
+accepted    rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  =  .  .  .  .  .  .  .  =  .  =  .
+expanding   rest       active  .  =  .  .  =  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  =  .  .  .  .  .  .  .  =  .  =  .
+expanding   rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  =  .  .  .  .  .  .  .  =  .  =  .
+expanding   rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  =  .  .  .  .  .  .  .  =  .  =  .
+expanding   busy       active  .  =  .  .  .  =  =  =  F  =  P  .  .  A  .  .  .  .  .  =  =  =  .  .  .  .  .  .  .  =  .  =  .
+expanding   busy       paused  .  =  .  .  .  =  =  =  F  =  .  R  .  A  .  .  .  .  .  =  =  =  .  .  .  .  .  .  .  =  .  =  .
+expanding   busy       failed  .  =  .  .  .  =  =  =  =  =  .  .  R  A  .  .  .  .  .  =  =  =  .  .  .  .  .  .  .  =  .  =  .
+expanding   done       active  .  =  .  e  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  =  .  .  .  .  .  .  .  =  .  =  .
+expanding   done       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  =  .  .  .  .  .  .  .  =  .  =  .
+expanding   done       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  =  .  .  .  .  .  .  .  =  .  =  .
+expanded    rest       active  .  =  B  .  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  =  .  .  .  .  .  .  .  =  .  =  .
+expanded    rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  =  .  .  .  .  .  .  .  =  .  =  .
+expanded    rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  =  .  .  .  .  .  .  .  =  .  =  .
+backfilling rest       active  .  =  .  .  =  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  =  .  .  .  .  .  .  .  =  .  =  .
+backfilling rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  =  .  .  .  .  .  .  .  =  .  =  .
+backfilling rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  =  .  .  .  .  .  .  .  =  .  =  .
+backfilling busy       active  .  =  .  .  .  =  =  =  F  =  P  .  .  A  .  .  .  .  .  =  =  =  .  .  .  .  .  .  .  =  .  =  .
+backfilling busy       paused  .  =  .  .  .  =  =  =  F  =  .  R  .  A  .  .  .  .  .  =  =  =  .  .  .  .  .  .  .  =  .  =  .
+backfilling busy       failed  .  =  .  .  .  =  =  =  =  =  .  .  R  A  .  .  .  .  .  =  =  =  .  .  .  .  .  .  .  =  .  =  .
+backfilling done       active  .  =  .  b  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  .  .  .  .  .  .  .  .  =  .  =  .
+backfilling done       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  .  .  .  .  .  .  .  .  =  .  =  .
+backfilling done       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  .  .  .  .  .  .  .  .  =  .  =  .
+backfilled  rest       active  .  =  .  .  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  .  =  .  .  .  .  .  .  =  .  =  .
+backfilled  rest       paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  .  .  .  .  .  .  .  .  =  .  =  .
+backfilled  rest       failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  .  .  .  .  .  .  .  .  =  .  =  .
+backfilled  fencing    active  .  =  .  .  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  .  .  =  .  .  .  =  .  =  .  =  .
+backfilled  fencing    paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  .  .  .  .  .  .  =  .  =  .  =  .
+backfilled  fencing    failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  .  .  .  .  .  .  =  .  =  .  =  .
+backfilled  drained    active  .  =  C  .  .  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  .  .  .  .  .  .  =  .  =  .  =  .
+backfilled  drained    paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  .  .  .  .  .  .  =  .  =  .  =  .
+backfilled  drained    failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  .  .  .  .  .  .  =  .  =  .  =  .
+backfilled  restoring  active  .  =  .  .  .  .  .  .  .  .  P  .  .  A  =  .  .  .  .  =  .  .  .  .  .  .  .  .  .  =  .  =  .
+backfilled  restoring  paused  .  =  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  .  .  .  .  .  .  .  .  =  .  =  .
+backfilled  restoring  failed  .  =  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  .  .  .  .  .  .  .  .  =  .  =  .
+contracting rest       active  .  .  .  .  =  .  .  .  .  .  P  .  .  A  .  .  .  .  .  =  .  .  .  .  .  .  .  b  .  =  .  =  .
+contracting rest       paused  .  .  .  .  .  .  .  .  .  .  .  R  .  A  .  .  .  .  .  =  .  .  .  .  .  .  .  b  .  =  .  =  .
+contracting rest       failed  .  .  .  .  .  .  .  .  .  .  .  .  R  A  .  .  .  .  .  =  .  .  .  .  .  .  .  b  .  =  .  =  .
+contracting busy       active  .  .  .  .  .  =  =  =  F  =  P  .  .  A  .  .  .  .  .  =  =  .  .  .  .  .  .  .  .  =  .  =  .
+contracting busy       paused  .  .  .  .  .  =  =  =  F  =  .  R  .  A  .  .  .  .  .  =  =  .  .  .  .  .  .  .  .  =  .  =  .
+contracting busy       failed  .  .  .  .  .  =  =  =  =  =  .  .  R  A  .  .  .  .  .  =  =  .  .  .  .  .  .  .  .  =  .  =  .
+contracting done       active  .  .  .  c  .  .  .  .  .  .  P  .  .  .  .  .  .  .  .  =  .  .  .  .  .  .  .  .  .  .  .  .  .
+contracting done       paused  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  .  =  .  .  .  .  .  .  .  .  .  .  .  .  .
+contracting done       failed  .  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  =  .  .  .  .  .  .  .  .  .  .  .  .  .
+contracting destroying active  .  .  .  .  .  =  =  =  F  =  P  .  .  .  .  .  .  .  .  =  =  .  .  .  .  .  .  .  .  .  .  .  .
+contracting destroying paused  .  .  .  .  .  =  =  =  F  =  .  R  .  .  .  .  .  .  .  =  =  .  .  .  .  .  .  .  .  .  .  .  .
+contracting destroying failed  .  .  .  .  .  =  =  =  =  =  .  .  R  .  .  .  .  .  .  =  =  .  .  .  .  .  .  .  .  .  .  .  .
+contracting destroyed  active  .  .  .  .  =  .  .  .  .  .  P  .  .  .  .  .  .  .  .  =  .  .  .  .  .  .  .  .  .  .  .  .  .
+contracting destroyed  paused  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  .  =  .  .  .  .  .  .  .  .  .  .  .  .  .
+contracting destroyed  failed  .  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  =  .  .  .  .  .  .  .  .  .  .  .  .  .
+completed   rest       active  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
+completed   rest       paused  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
+completed   rest       failed  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
+aborting    rest       active  .  .  .  .  .  .  .  .  .  .  P  .  .  .  =  .  .  .  .  =  .  .  .  .  .  .  .  .  .  .  .  .  .
+aborting    rest       paused  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  .  =  .  .  .  .  .  .  .  .  .  .  .  .  .
+aborting    rest       failed  .  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  =  .  .  .  .  .  .  .  .  .  .  .  .  .
+aborting    busy       active  .  .  .  .  .  .  =  .  .  .  P  .  .  .  .  =  F  =  .  =  .  .  .  .  .  .  .  .  .  .  .  .  .
+aborting    busy       paused  .  .  .  .  .  .  =  .  .  .  .  R  .  .  .  =  F  =  .  =  .  .  .  .  .  .  .  .  .  .  .  .  .
+aborting    busy       failed  .  .  .  .  .  .  =  .  .  .  .  .  R  .  .  =  =  =  .  =  .  .  .  .  .  .  .  .  .  .  .  .  .
+aborting    done       active  .  .  .  .  .  .  .  .  .  .  P  .  .  .  .  .  .  .  a  =  .  .  .  .  .  .  .  .  .  .  .  .  .
+aborting    done       paused  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  .  =  .  .  .  .  .  .  .  .  .  .  .  .  .
+aborting    done       failed  .  .  .  .  .  .  .  .  .  .  .  .  R  .  .  .  .  .  .  =  .  .  .  .  .  .  .  .  .  .  .  .  .
+aborting    stopping   active  .  .  .  .  .  =  =  =  =  =  P  .  .  .  .  .  .  .  .  =  =  .  .  .  .  .  .  .  .  .  .  .  .
+aborting    stopping   paused  .  .  .  .  .  =  =  =  =  =  .  R  .  .  .  .  .  .  .  =  =  .  .  .  .  .  .  .  .  .  .  .  .
+aborting    stopping   failed  .  .  .  .  .  =  =  =  =  =  .  .  R  .  .  .  .  .  .  =  =  .  .  .  .  .  .  .  .  .  .  .  .
+aborted     rest       active  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
+aborted     rest       paused  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
+aborted     rest       failed  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .  .
 )";
 
-// Approve expand, backfill, contract (which carol has approved); pause, resume, retry, abort.
+// Approve expand, backfill, contract (which carol has approved); pause, resume, retry, abort; hold, release (nobody
+// holds it), override.
 constexpr std::string_view kCommands = R"(
-                               EX BA CO PA RE RT AB
-accepted    rest       active  =  =  =  P  .  .  A
-accepted    rest       paused  =  =  =  .  R  .  A
-accepted    rest       failed  =  =  =  .  .  R  A
-expanding   rest       active  .  =  =  P  .  .  A
-expanding   rest       paused  .  =  =  .  R  .  A
-expanding   rest       failed  .  =  =  .  .  R  A
-expanding   busy       active  .  =  =  P  .  .  A
-expanding   busy       paused  .  =  =  .  R  .  A
-expanding   busy       failed  .  =  =  .  .  R  A
-expanding   done       active  .  =  =  P  .  .  A
-expanding   done       paused  .  =  =  .  R  .  A
-expanding   done       failed  .  =  =  .  .  R  A
-expanded    rest       active  .  =  =  P  .  .  A
-expanded    rest       paused  .  =  =  .  R  .  A
-expanded    rest       failed  .  =  =  .  .  R  A
-backfilling rest       active  .  .  =  P  .  .  A
-backfilling rest       paused  .  .  =  .  R  .  A
-backfilling rest       failed  .  .  =  .  .  R  A
-backfilling busy       active  .  .  =  P  .  .  A
-backfilling busy       paused  .  .  =  .  R  .  A
-backfilling busy       failed  .  .  =  .  .  R  A
-backfilling done       active  .  .  =  P  .  .  A
-backfilling done       paused  .  .  =  .  R  .  A
-backfilling done       failed  .  .  =  .  .  R  A
-backfilled  rest       active  .  .  =  P  .  .  A
-backfilled  rest       paused  .  .  =  .  R  .  A
-backfilled  rest       failed  .  .  =  .  .  R  A
-contracting rest       active  .  .  .  P  .  .  A
-contracting rest       paused  .  .  .  .  R  .  A
-contracting rest       failed  .  .  .  .  .  R  A
-contracting busy       active  .  .  .  P  .  .  A
-contracting busy       paused  .  .  .  .  R  .  A
-contracting busy       failed  .  .  .  .  .  R  A
-contracting done       active  .  .  .  P  .  .  .
-contracting done       paused  .  .  .  .  R  .  .
-contracting done       failed  .  .  .  .  .  R  .
-contracting destroying active  .  .  .  P  .  .  .
-contracting destroying paused  .  .  .  .  R  .  .
-contracting destroying failed  .  .  .  .  .  R  .
-contracting destroyed  active  .  .  .  P  .  .  .
-contracting destroyed  paused  .  .  .  .  R  .  .
-contracting destroyed  failed  .  .  .  .  .  R  .
-completed   rest       active  .  .  .  .  .  .  .
-completed   rest       paused  .  .  .  .  .  .  .
-completed   rest       failed  .  .  .  .  .  .  .
-aborting    rest       active  .  .  .  P  .  .  .
-aborting    rest       paused  .  .  .  .  R  .  .
-aborting    rest       failed  .  .  .  .  .  R  .
-aborting    busy       active  .  .  .  P  .  .  .
-aborting    busy       paused  .  .  .  .  R  .  .
-aborting    busy       failed  .  .  .  .  .  R  .
-aborting    done       active  .  .  .  P  .  .  .
-aborting    done       paused  .  .  .  .  R  .  .
-aborting    done       failed  .  .  .  .  .  R  .
-aborting    stopping   active  .  .  .  P  .  .  .
-aborting    stopping   paused  .  .  .  .  R  .  .
-aborting    stopping   failed  .  .  .  .  .  R  .
-aborted     rest       active  .  .  .  .  .  .  .
-aborted     rest       paused  .  .  .  .  .  .  .
-aborted     rest       failed  .  .  .  .  .  .  .
+                               EX BA CO PA RE RT AB HD RL OV
+accepted    rest       active  =  =  =  P  .  .  A  =  .  =
+accepted    rest       paused  =  =  =  .  R  .  A  =  .  =
+accepted    rest       failed  =  =  =  .  .  R  A  =  .  =
+expanding   rest       active  .  =  =  P  .  .  A  =  .  =
+expanding   rest       paused  .  =  =  .  R  .  A  =  .  =
+expanding   rest       failed  .  =  =  .  .  R  A  =  .  =
+expanding   busy       active  .  =  =  P  .  .  A  =  .  =
+expanding   busy       paused  .  =  =  .  R  .  A  =  .  =
+expanding   busy       failed  .  =  =  .  .  R  A  =  .  =
+expanding   done       active  .  =  =  P  .  .  A  =  .  =
+expanding   done       paused  .  =  =  .  R  .  A  =  .  =
+expanding   done       failed  .  =  =  .  .  R  A  =  .  =
+expanded    rest       active  .  =  =  P  .  .  A  =  .  =
+expanded    rest       paused  .  =  =  .  R  .  A  =  .  =
+expanded    rest       failed  .  =  =  .  .  R  A  =  .  =
+backfilling rest       active  .  .  =  P  .  .  A  =  .  =
+backfilling rest       paused  .  .  =  .  R  .  A  =  .  =
+backfilling rest       failed  .  .  =  .  .  R  A  =  .  =
+backfilling busy       active  .  .  =  P  .  .  A  =  .  =
+backfilling busy       paused  .  .  =  .  R  .  A  =  .  =
+backfilling busy       failed  .  .  =  .  .  R  A  =  .  =
+backfilling done       active  .  .  =  P  .  .  A  =  .  =
+backfilling done       paused  .  .  =  .  R  .  A  =  .  =
+backfilling done       failed  .  .  =  .  .  R  A  =  .  =
+backfilled  rest       active  .  .  =  P  .  .  A  =  .  =
+backfilled  rest       paused  .  .  =  .  R  .  A  =  .  =
+backfilled  rest       failed  .  .  =  .  .  R  A  =  .  =
+backfilled  fencing    active  .  .  =  P  .  .  A  =  .  =
+backfilled  fencing    paused  .  .  =  .  R  .  A  =  .  =
+backfilled  fencing    failed  .  .  =  .  .  R  A  =  .  =
+backfilled  drained    active  .  .  =  P  .  .  A  =  .  =
+backfilled  drained    paused  .  .  =  .  R  .  A  =  .  =
+backfilled  drained    failed  .  .  =  .  .  R  A  =  .  =
+backfilled  restoring  active  .  .  =  P  .  .  A  =  .  =
+backfilled  restoring  paused  .  .  =  .  R  .  A  =  .  =
+backfilled  restoring  failed  .  .  =  .  .  R  A  =  .  =
+contracting rest       active  .  .  .  P  .  .  A  =  .  =
+contracting rest       paused  .  .  .  .  R  .  A  =  .  =
+contracting rest       failed  .  .  .  .  .  R  A  =  .  =
+contracting busy       active  .  .  .  P  .  .  A  =  .  =
+contracting busy       paused  .  .  .  .  R  .  A  =  .  =
+contracting busy       failed  .  .  .  .  .  R  A  =  .  =
+contracting done       active  .  .  .  P  .  .  .  .  .  .
+contracting done       paused  .  .  .  .  R  .  .  .  .  .
+contracting done       failed  .  .  .  .  .  R  .  .  .  .
+contracting destroying active  .  .  .  P  .  .  .  .  .  .
+contracting destroying paused  .  .  .  .  R  .  .  .  .  .
+contracting destroying failed  .  .  .  .  .  R  .  .  .  .
+contracting destroyed  active  .  .  .  P  .  .  .  .  .  .
+contracting destroyed  paused  .  .  .  .  R  .  .  .  .  .
+contracting destroyed  failed  .  .  .  .  .  R  .  .  .  .
+completed   rest       active  .  .  .  .  .  .  .  .  .  .
+completed   rest       paused  .  .  .  .  .  .  .  .  .  .
+completed   rest       failed  .  .  .  .  .  .  .  .  .  .
+aborting    rest       active  .  .  .  P  .  .  .  .  .  .
+aborting    rest       paused  .  .  .  .  R  .  .  .  .  .
+aborting    rest       failed  .  .  .  .  .  R  .  .  .  .
+aborting    busy       active  .  .  .  P  .  .  .  .  .  .
+aborting    busy       paused  .  .  .  .  R  .  .  .  .  .
+aborting    busy       failed  .  .  .  .  .  R  .  .  .  .
+aborting    done       active  .  .  .  P  .  .  .  .  .  .
+aborting    done       paused  .  .  .  .  R  .  .  .  .  .
+aborting    done       failed  .  .  .  .  .  R  .  .  .  .
+aborting    stopping   active  .  .  .  P  .  .  .  .  .  .
+aborting    stopping   paused  .  .  .  .  R  .  .  .  .  .
+aborting    stopping   failed  .  .  .  .  .  R  .  .  .  .
+aborted     rest       active  .  .  .  .  .  .  .  .  .  .
+aborted     rest       paused  .  .  .  .  .  .  .  .  .  .
+aborted     rest       failed  .  .  .  .  .  .  .  .  .  .
 )";
 
 TEST(TransitionsTest, EveryEventInEveryStageAndCondition) {
@@ -308,6 +335,9 @@ TEST(TransitionsTest, EveryCommandInEveryStageAndCondition) {
                     command_cell(state, Resume{"bob"}, "resume"),
                     command_cell(state, Retry{"bob"}, "retry"),
                     command_cell(state, Abort{"bob", ""}, "abort"),
+                    command_cell(state, HoldGate{"bob", ""}, "hold"),
+                    command_cell(state, ReleaseGate{"bob"}, "release"),
+                    command_cell(state, OverrideGate{{}, "", "bob", Milliseconds{1'000}, kAt}, "override"),
                 };
               }));
 }

@@ -71,6 +71,13 @@ class FakePlanStore : public ports::PlanStore {
     std::ranges::sort(out, std::greater{}, &core::PlanState::submitted_at);
     return out;
   }
+  Result<std::vector<core::Floor>> floors() override {
+    if (away_) return std::unexpected(away().error());
+    const std::scoped_lock lock(mutex_);
+    std::vector<core::Floor> out;
+    for (const auto& [id, state] : plans_) std::ranges::move(core::floors(state), std::back_inserter(out));
+    return out;
+  }
   Result<std::vector<ports::StoredEvent>> events_after(const std::optional<PlanId>& plan, std::int64_t after,
                                                        int limit) override {
     if (away_) return std::unexpected(away().error());

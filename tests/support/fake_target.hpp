@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,7 +16,8 @@
 namespace diastole::test {
 
 // Calls are named "<what> <step>": prepare, preflight expand, catalog, settle column, do column, undo column, begin
-// copy, pressure copy, batch copy, again copy, remaining copy, finish copy.
+// copy, pressure copy, batch copy, again copy, remaining copy, finish copy; sessions, keep out, let in, end sessions,
+// quarantine.
 class FakeTarget : public ports::Target, public ScriptedCalls {
  public:
   void set_preflight(std::vector<core::Reason> reasons) {
@@ -42,6 +44,24 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
   void set_pressure(core::Pressure pressure) {
     const std::scoped_lock lock(mutex_);
     pressure_ = std::move(pressure);
+  }
+  // Who is connected; the look takes no time.
+  void set_sessions(std::vector<core::Session> sessions) {
+    const std::scoped_lock lock(mutex_);
+    scan_.sessions = std::move(sessions);
+  }
+  void set_quarantined_for(std::optional<Milliseconds> time) {
+    const std::scoped_lock lock(mutex_);
+    scan_.quarantined_for = time;
+  }
+  // What the look inside contract's transactions sees instead.
+  void set_last_look(std::optional<std::vector<core::Session>> sessions) {
+    const std::scoped_lock lock(mutex_);
+    last_look_ = std::move(sessions);
+  }
+  [[nodiscard]] ports::GateWork last_gate_work() const {
+    const std::scoped_lock lock(mutex_);
+    return last_gate_work_;
   }
   void raise_fence(Epoch epoch) {
     const std::scoped_lock lock(mutex_);
@@ -156,6 +176,48 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
     return call<ports::RecheckResult>("recheck " + work.id.step.str(), nullptr, std::move(stop),
                                       [&]() -> Answer<ports::RecheckResult> { return recheck_; });
   }
+  Answer<core::SessionScan> sessions(const ports::SessionRequest& request) override {
+    return call<core::SessionScan>("sessions", nullptr, {}, [&]() -> Answer<core::SessionScan> {
+      auto scan = scan_;
+      for (const auto& role : request.roles) scan.servers.front().logins.push_back({role, !kept_out_.contains(role)});
+      return scan;
+    });
+  }
+  Answer<std::vector<std::string>> keep_out(const ports::GateWork& work) override {
+    using Roles = std::vector<std::string>;
+    return call<Roles>("keep out", nullptr, {}, [&]() -> Answer<Roles> {
+      if (work.epoch != fence_) return std::unexpected(fenced());
+      last_gate_work_ = work;
+      kept_out_.insert(work.roles.begin(), work.roles.end());
+      return work.roles;
+    });
+  }
+  Answer<void> let_in(const ports::GateWork& work, std::stop_token stop) override {
+    return call<void>("let in", nullptr, std::move(stop), [&]() -> Answer<void> {
+      if (work.epoch != fence_) return std::unexpected(fenced());
+      kept_out_.clear();
+      scan_.quarantined_for.reset();
+      return {};
+    });
+  }
+  Answer<std::int64_t> end_sessions(const std::vector<core::Session>& sessions) override {
+    return call<std::int64_t>("end sessions", nullptr, {}, [&]() -> Answer<std::int64_t> {
+      std::erase_if(scan_.sessions, [&](const core::Session& session) {
+        return std::ranges::find(sessions, session) != sessions.end();
+      });
+      return std::ssize(sessions);
+    });
+  }
+  Answer<std::vector<std::string>> quarantine(const ports::GateWork& work, std::stop_token stop) override {
+    using Names = std::vector<std::string>;
+    return call<Names>("quarantine", nullptr, std::move(stop), [&]() -> Answer<Names> {
+      if (work.epoch != fence_) return std::unexpected(fenced());
+      scan_.quarantined_for = Milliseconds{0};
+      Names names;
+      for (const auto& doomed : work.doomed) names.push_back(doomed.table + "." + doomed.column + " → gone");
+      return names;
+    });
+  }
   Answer<std::vector<core::RowFault>> backfill_finish(const ports::BackfillWork& work) override {
     using Faults = std::vector<core::RowFault>;
     return call<Faults>("finish " + work.id.step.str(), &work.id, {}, [&]() -> Answer<Faults> {
@@ -201,6 +263,12 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
     const bool forward = work.id.direction == ports::Direction::forward;
     const auto name = (forward ? "do " : "undo ") + work.id.step.str();
     return call<ports::WorkDone>(name, &work.id, std::move(stop), [&]() -> Answer<ports::WorkDone> {
+      if (work.last_look) {
+        auto scan = scan_;
+        if (last_look_) scan.sessions = *last_look_;
+        if (!work.last_look->judge(scan).empty())
+          return std::unexpected(ports::TargetError{ErrorCode::interrupted, {}, core::Applied::none});
+      }
       auto& entry = ledger_[key(work.id)];
       if (entry == core::Applied::full) return ports::WorkDone{0, Milliseconds{5}, true};
       entry = core::Applied::full;
@@ -232,6 +300,10 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
   std::vector<core::RowFault> skipped_;
   ports::RecheckResult recheck_;
   std::vector<int> asked_rows_;
+  core::SessionScan scan_{.at = {}, .servers = {{"primary", "", {}}}, .sessions = {}, .quarantined_for = {}};
+  std::optional<std::vector<core::Session>> last_look_;
+  std::set<std::string> kept_out_;
+  ports::GateWork last_gate_work_;
   std::vector<std::string> done_;
   Epoch fence_;
 };

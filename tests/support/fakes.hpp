@@ -7,7 +7,9 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -97,28 +99,48 @@ class CollectingLog : public ports::Log {
 
 class FakeFleetStore : public ports::FleetStore {
  public:
-  using Key = std::pair<ServiceName, InstanceId>;
+  using Key = std::tuple<ServiceName, InstanceId, std::string, core::Source>;
+  static Key key_of(const ports::InstanceRecord& record) {
+    return {record.service, record.instance, record.incarnation, record.source};
+  }
 
-  Result<void> flush(std::span<const ports::InstanceRecord> records) override {
+  Result<void> flush(std::span<const ports::InstanceRecord> records, bool complete) override {
     const std::scoped_lock lock(mutex_);
     if (away_) return fail(ErrorCode::unavailable, "the state database is away");
     last_.assign(records.begin(), records.end());
     ++flushes_;
+    complete_ += complete ? 1 : 0;
     for (const auto& record : records) {
       if (record.gone) {
-        kept_.erase({record.service, record.instance});
+        kept_.erase(key_of(record));
+        if (!record.gone_reason.empty()) departures_.push_back(record);
       } else {
-        kept_[{record.service, record.instance}] = record;
+        kept_[key_of(record)] = record;
       }
     }
     return {};
   }
-  Result<std::vector<ports::InstanceRecord>> load() override {
+  // The record is as old as the test says.
+  Result<ports::FleetRecord> load() override {
     const std::scoped_lock lock(mutex_);
     if (away_) return fail(ErrorCode::unavailable, "the state database is away");
-    std::vector<ports::InstanceRecord> records;
-    for (const auto& [key, record] : kept_) records.push_back(record);
-    return records;
+    ports::FleetRecord out{.members = {}, .age = age_};
+    for (const auto& [key, record] : kept_) out.members.push_back(record);
+    return out;
+  }
+
+  void set_age(std::optional<Milliseconds> age) {
+    const std::scoped_lock lock(mutex_);
+    age_ = age;
+  }
+  [[nodiscard]] std::vector<ports::InstanceRecord> departures() const {
+    const std::scoped_lock lock(mutex_);
+    return departures_;
+  }
+  // Flushes that said that the record is complete.
+  [[nodiscard]] int complete() const {
+    const std::scoped_lock lock(mutex_);
+    return complete_;
   }
 
   void set_away(bool away) {
@@ -142,6 +164,9 @@ class FakeFleetStore : public ports::FleetStore {
   mutable std::mutex mutex_;
   bool away_ = false;
   int flushes_ = 0;
+  int complete_ = 0;
+  std::optional<Milliseconds> age_;
+  std::vector<ports::InstanceRecord> departures_;
   std::map<Key, ports::InstanceRecord> kept_;
   std::vector<ports::InstanceRecord> last_;
 };

@@ -76,6 +76,7 @@ inline core::Plan sample_plan(int expand_approvals = 0) {
   plan.steps.push_back(statement_step("drop", Phase::contract, "ALTER TABLE users DROP COLUMN a",
                                       "ALTER TABLE users ADD COLUMN a text"));
   plan.steps.back().statements.front().destructive = true;
+  plan.doomed = {{.step = StepId("drop"), .table = "users", .column = "a"}};
   plan.steps.push_back(statement_step("tidy", Phase::contract, "COMMENT ON COLUMN users.b IS 'name'", ""));
   return plan;
 }

@@ -28,6 +28,7 @@ struct PlanDefaults {
   Milliseconds soak{600'000};
   Milliseconds min_soak{0};        // a plan may not ask for less
   int min_contract_approvals = 0;  // likewise
+  Milliseconds drain_budget{600'000};
 };
 
 // Reads a plan document (shared/design/plan.md). Fills everything that the document says, and the hash; the analysis is
@@ -54,6 +55,8 @@ struct PlanDefaults {
 [[nodiscard]] nlohmann::json statement_to_json(const core::Statement& statement);
 [[nodiscard]] nlohmann::json finding_to_json(const core::Finding& finding);
 [[nodiscard]] nlohmann::json gate_to_json(const core::GateVerdict& verdict, Now now);
+// How far a plan has come behind its gate, who holds it, and what was set aside.
+[[nodiscard]] nlohmann::json gate_progress_to_json(const core::GateProgress& progress);
 
 // "sha256-" and 64 hex digits.
 [[nodiscard]] std::string sha256(std::string_view bytes);

@@ -68,11 +68,16 @@ struct Config {
   struct Fleet {
     Milliseconds heartbeat{10'000};
     Milliseconds suspect_after{40'000};
+    int max_rate = 5000;
   } fleet;
 
   struct Gate {
     Milliseconds soak{600'000};
     Milliseconds min_soak{0};
+    Milliseconds provable_after{900'000};
+    Milliseconds drain_budget{600'000};
+    Milliseconds override_lasts{3'600'000};
+    Milliseconds scan_every{5'000};
   } gate;
 
   struct Execution {

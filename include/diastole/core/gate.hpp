@@ -124,6 +124,7 @@ struct GateProgress {
   std::int64_t epoch = 1;  // grows each time the gate falls back: what was decided before has no effect after
   std::optional<WallTime> since;
   std::vector<std::string> fenced_roles;  // that have lost their login
+  std::vector<std::string> quarantined;   // what was renamed, and to what
   std::vector<Reason> fell_back;          // why, the last time
   std::optional<GateHold> hold;
   std::vector<GateOverride> overrides;

@@ -24,8 +24,9 @@ class Journal {
  public:
   Journal(ports::PlanStore& store, const ports::Lease& lease, const ports::Clock& clock, ports::Log& log);
 
-  // Called after every append, on the appending thread; must be quick. Set before the first append.
-  void on_change(std::function<void()> listener) { listeners_.push_back(std::move(listener)); }
+  // Called after every append with the plan's new state, on the appending thread; must be quick. Set before the first
+  // append.
+  void on_change(std::function<void(const core::PlanState&)> listener) { listeners_.push_back(std::move(listener)); }
 
   struct Submitted {
     StatePtr state;
@@ -65,7 +66,7 @@ class Journal {
   const ports::Lease& lease_;
   const ports::Clock& clock_;
   ports::Log& log_;
-  std::vector<std::function<void()>> listeners_;
+  std::vector<std::function<void(const core::PlanState&)>> listeners_;
   std::mutex append_mutex_;  // one append at a time; held over the store's transaction
   mutable std::mutex cache_mutex_;
   std::map<PlanId, StatePtr> unfinished_;  // null: what is stored may differ from what was remembered, to be read anew

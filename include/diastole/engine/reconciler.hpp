@@ -30,13 +30,16 @@ struct EngineSettings {
   Milliseconds batch_lock_timeout{100};
   int max_passes = 3;
   core::ThrottleLimits throttle;
-  Milliseconds look_every{1'000};  // at the signals of the throttle
+  Milliseconds look_every{1'000};                       // at the signals of the throttle
+  Milliseconds scan_every{5'000};                       // at the sessions of a target whose plan has a gate to pass
+  std::map<TargetName, std::vector<core::Tool>> tools;  // sessions that are no application's
 };
 
 // How a plan's gates stand now.
 struct Gates {
   core::GateVerdict contract;
   std::map<StepId, core::GateVerdict> needs;
+  std::optional<core::SessionScan> sessions;  // the latest look at the target's
 };
 
 using Targets = std::map<TargetName, ports::Target*>;

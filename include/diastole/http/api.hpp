@@ -8,6 +8,7 @@
 
 #include "diastole/codec/plan_codec.hpp"
 #include "diastole/engine/fleet.hpp"
+#include "diastole/engine/floors.hpp"
 #include "diastole/engine/journal.hpp"
 #include "diastole/engine/reconciler.hpp"
 #include "diastole/http/message.hpp"
@@ -33,6 +34,7 @@ struct ApiSettings {
   codec::PlanDefaults plan_defaults;
   sql::AnalysisOptions analysis;
   bool approval_by_submitter = false;
+  Milliseconds override_lasts{3'600'000};
   std::size_t plan_bytes = 1024 * 1024;
   std::size_t heartbeat_bytes = 4096;
   std::size_t batch_bytes = 1024 * 1024;
@@ -42,6 +44,7 @@ struct ApiParts {
   engine::Journal& journal;
   engine::FleetRegistry& fleet;
   engine::Reconciler& reconciler;
+  const engine::Floors& floors;
   const ports::Lease& lease;
   const ports::Clock& clock;
   engine::Targets targets;

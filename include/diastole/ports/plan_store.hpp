@@ -41,6 +41,9 @@ class PlanStore {
   // Newest first. `unfinished`: only plans neither completed nor aborted.
   [[nodiscard]] virtual Result<std::vector<core::PlanState>> list(bool unfinished) = 0;
 
+  // The floors of every plan that holds some, finished ones among them.
+  [[nodiscard]] virtual Result<std::vector<core::Floor>> floors() = 0;
+
   // Events with id > after, oldest first, of one plan or of all; at most `limit`.
   [[nodiscard]] virtual Result<std::vector<StoredEvent>> events_after(const std::optional<PlanId>& plan,
                                                                       std::int64_t after, int limit) = 0;

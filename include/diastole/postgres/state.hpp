@@ -50,6 +50,7 @@ class PgPlanStore final : public ports::PlanStore {
                                     Epoch epoch, const std::function<Result<void>()>& guard) override;
   [[nodiscard]] Result<core::PlanState> load(const PlanId& plan) override;
   [[nodiscard]] Result<std::vector<core::PlanState>> list(bool unfinished) override;
+  [[nodiscard]] Result<std::vector<core::Floor>> floors() override;
   [[nodiscard]] Result<std::vector<ports::StoredEvent>> events_after(const std::optional<PlanId>& plan,
                                                                      std::int64_t after, int limit) override;
 
@@ -57,15 +58,16 @@ class PgPlanStore final : public ports::PlanStore {
   StateDatabase& database_;
 };
 
-// Of several records of one instance in a flush the last counts.
+// For one registry: calls of flush and load must not overlap.
 class PgFleetStore final : public ports::FleetStore {
  public:
   explicit PgFleetStore(StateDatabase& database) : database_(database) {}
-  [[nodiscard]] Result<void> flush(std::span<const ports::InstanceRecord> records) override;
-  [[nodiscard]] Result<std::vector<ports::InstanceRecord>> load() override;
+  [[nodiscard]] Result<void> flush(std::span<const ports::InstanceRecord> records, bool complete) override;
+  [[nodiscard]] Result<ports::FleetRecord> load() override;
 
  private:
   StateDatabase& database_;
+  std::string as_of_;  // when the last complete flush, or the load, began; by the database's clock
 };
 
 // A session-level advisory lock on a session of its own says who may take the epoch; the epoch in the lease row is what

@@ -133,6 +133,21 @@ TEST(PlanDocumentTest, EveryOptionIsRead) {
   EXPECT_EQ(plan->steps[3].backfill->recheck, core::Recheck{.none = "nobody reads x"});
 }
 
+TEST(PlanDocumentTest, ReadsHowSessionsAreKnownAndWhatTheGateDoes) {
+  using Tells = core::RoleMapping::Tells;
+  auto document = example();
+  document["fleet"][0]["roles"] = {{"api_v1", "1.0.0"}, {"app", "application_name"}, {"legacy", "nothing"}};
+  document["gate"] = {{"soak", "5m"}, {"quarantine", "24h"}, {"drain_budget", "2m"}, {"terminate", true}};
+  const auto plan = plan_from_document(document);
+  ASSERT_TRUE(plan.has_value()) << plan.error().front().path << plan.error().front().message;
+  EXPECT_EQ(plan->gate.fleet[0].roles, (std::vector<core::RoleMapping>{{"api_v1", Tells::version, "1.0.0"},
+                                                                       {"app", Tells::application_name, ""},
+                                                                       {"legacy", Tells::nothing, ""}}));
+  EXPECT_EQ(plan->gate.quarantine, Milliseconds{86'400'000});
+  EXPECT_EQ(plan->gate.drain_budget, Milliseconds{120'000});
+  EXPECT_TRUE(plan->gate.terminate);
+}
+
 struct Wrong {
   std::string change;  // a JSON merge patch (RFC 7396) of the example; lists are replaced as a whole
   std::vector<std::string> paths;
@@ -191,6 +206,22 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{R"({"fleet": [{"service": "api", "version": ">=1.0.0", "min_instances": 18446744073709551615}]})",
               {"/fleet/0/min_instances"},
               "whole number"},
+        Wrong{R"({"fleet": [{"service": "api", "version": ">=1.0.0", "roles": ["api"]}]})",
+              {"/fleet/0/roles"},
+              "mapping of role"},
+        Wrong{R"({"fleet": [{"service": "api", "version": ">=1.0.0", "roles": {}}]})",
+              {"/fleet/0/roles"},
+              "mapping of role"},
+        Wrong{R"({"fleet": [{"service": "api", "version": ">=1.0.0", "roles": {"a/b": "latest"}}]})",
+              {"/fleet/0/roles/a~1b"},
+              "no semantic version"},
+        Wrong{R"({"fleet": [{"service": "a", "version": ">=1.0.0", "roles": {"x": "1.0.0"}},
+                            {"service": "b", "version": ">=1.0.0", "roles": {"x": "1.0.0"}}]})",
+              {"/fleet/1/roles/x"},
+              "of service a"},
+        Wrong{R"({"gate": {"terminate": "yes"}})", {"/gate/terminate"}, "true or false"},
+        Wrong{R"({"gate": {"quarantine": 5}})", {"/gate/quarantine"}, "found 5"},
+        Wrong{R"({"gate": {"drain_budget": "soon"}})", {"/gate/drain_budget"}, "soon"},
         Wrong{R"({"fleet": [{"service": "api", "version": ">=1.0.0", "minimum": 1}]})",
               {"/fleet/0/minimum"},
               "unknown key"}));
@@ -297,7 +328,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Wrong{R"({"gate": {"soak": "soon"}})", {"/gate/soak"}, "'soon'"},
                     Wrong{R"({"gate": {"soak": 600}})", {"/gate/soak"}, "found 600"},
                     Wrong{R"({"gate": {"soak": "-5s"}})", {"/gate/soak"}, "'-5s'"},
-                    Wrong{R"({"gate": {"quarantine": "24h"}})", {"/gate/quarantine"}, "unknown key"}));
+                    Wrong{R"({"gate": {"quarantined": "24h"}})", {"/gate/quarantined"}, "unknown key"}));
 
 TEST(PlanDocumentTest, ItIsAMapping) {
   for (const json& document : {json(), json::array(), json("plan"), json(5)}) {

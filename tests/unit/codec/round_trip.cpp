@@ -75,9 +75,20 @@ Pace full_pace() {
   return {.rows_per_second = 500, .batch_rows = 100, .workers = 2, .paused = true};
 }
 
+std::vector<InstanceName> full_instances() {
+  return {{ServiceName("api"), InstanceId("api-1")}, {ServiceName("worker"), InstanceId("w")}};
+}
+
 Plan full_plan() {
+  using Tells = RoleMapping::Tells;
   auto plan = test::sample_plan(1);
   plan.summary = "rename";
+  plan.gate.quarantine = Milliseconds{86'400'000};
+  plan.gate.drain_budget = Milliseconds{90'000};
+  plan.gate.terminate = true;
+  plan.gate.fleet.front().roles = {
+      {"api_v1", Tells::version, "1.0.0"}, {"api", Tells::application_name, ""}, {"legacy", Tells::nothing, ""}};
+  plan.doomed = {{StepId("drop"), "users", "a"}, {StepId("drop"), "app.old", ""}};
   plan.gate.fleet.push_back({ServiceName("worker"), *VersionRequirement::one_of({"4f1c2ab", "9d03e77"}), 0, "nightly"});
   auto& step = plan.steps[test::kIndex];
   step.statement_timeout = Milliseconds{0};
@@ -166,7 +177,45 @@ std::vector<Event> every_event() {
       BackfillPaced{id, {}, ""},
       PlanWaits{{full_reason(), Reason{}}},
       PlanWaits{},
+      GateFencing{true},
+      FenceRaised{{"api_v1", "api v2"}},
+      FenceRaised{},
+      GateDrained{3},
+      QuarantineStarted{},
+      Quarantined{{"users.name → name__dropped_20261125"}},
+      GateFellBack{{full_reason()}},
+      FenceLowered{},
+      GateHeld{"bob", "a release is going on"},
+      GateReleased{"carol"},
+      OverrideAsked{full_instances(), "the rack burnt down", "bob", 3, Milliseconds{3'600'000}},
+      OverrideConfirmed{"carol"},
   };
+}
+
+GateProgress full_gate() {
+  GateProgress gate;
+  gate.stage = GateStage::quarantined;
+  gate.epoch = 4;
+  gate.since = WallTime{Milliseconds{1'764'000'000'000}};
+  gate.fenced_roles = {"api_v1"};
+  gate.quarantined = {"users.name → name__dropped_20261125"};
+  gate.fell_back = {full_reason()};
+  gate.hold = GateHold{"bob", "a release is going on", WallTime{Milliseconds{1'764'000'001'000}}};
+  gate.overrides = {{full_instances(), "the rack burnt down", "bob", "carol", 4,
+                     WallTime{Milliseconds{1'764'000'002'000}}, WallTime{Milliseconds{1'764'003'602'000}}},
+                    {full_instances(), "again", "carol", "", 4, {}, {}}};
+  return gate;
+}
+
+TEST(RoundTripTest, AStateWithItsGate) {
+  PlanState state;
+  state.plan = full_plan();
+  state.seq = 9;
+  state.steps.resize(state.plan.steps.size());
+  state.gate = full_gate();
+  const auto read = state_from_json(json::parse(state_to_json(state).dump()));
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(*read, state);
 }
 
 TEST(RoundTripTest, EveryEvent) {
@@ -315,7 +364,7 @@ TEST(GateJsonTest, ShowsWallTimeAndReasons) {
   verdict.state = GateState::soaking;
   verdict.reasons = {full_reason()};
   verdict.services = {{ServiceName("api"), ">=2.0.0", 3, 2, 1, 4}};
-  verdict.soaking_since = MonoTime{Milliseconds{1'000}};
+  verdict.memory.soaking_since = MonoTime{Milliseconds{1'000}};
   const Now now{at(1'700'000'061'000), MonoTime{Milliseconds{61'000}}};
   const auto shown = gate_to_json(verdict, now);
   EXPECT_EQ(shown["state"], "soaking");

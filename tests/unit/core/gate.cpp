@@ -39,6 +39,16 @@ FleetView fleet(std::vector<VersionTally> versions, std::optional<MonoTime> last
   return {{{ServiceName("api"), std::move(versions), last_silence}}, mono(0), kSuspect};
 }
 
+// By evidence in which the database says nothing against it.
+GateVerdict evaluate(const GateSpec& asked, const FleetView& view, bool backfill_complete,
+                     std::optional<MonoTime> soaking_since, Now at) {
+  GateEvidence evidence;
+  evidence.fleet = view;
+  evidence.sessions = SessionScan{at.mono, {{"primary", "", {}}}, {}, {}};
+  evidence.backfill_complete = backfill_complete;
+  return evaluate_gate(asked, evidence, {soaking_since, 0, soaking_since}, at);
+}
+
 std::vector<ReasonKind> kinds(const GateVerdict& verdict) {
   std::vector<ReasonKind> out;
   for (const auto& reason : verdict.reasons) out.push_back(reason.kind);
@@ -46,7 +56,7 @@ std::vector<ReasonKind> kinds(const GateVerdict& verdict) {
 }
 
 GateVerdict look(const FleetView& view, std::optional<MonoTime> soaking_since = {}, std::int64_t at = kStart) {
-  return evaluate_gate(spec(), view, true, soaking_since, now(at));
+  return evaluate(spec(), view, true, soaking_since, now(at));
 }
 
 TEST(GateTest, StaleInstanceBlocksContract) {
@@ -62,7 +72,7 @@ TEST(GateTest, StaleInstanceBlocksContract) {
   EXPECT_EQ(reason.count, 1);
   EXPECT_EQ(reason.since, WallTime{Milliseconds{5}});
   EXPECT_FALSE(reason.clears.empty());
-  EXPECT_FALSE(verdict.soaking_since.has_value());
+  EXPECT_FALSE(verdict.memory.soaking_since.has_value());
 }
 
 TEST(GateTest, SilentInstanceIsUnknownEvenOnTheNewVersion) {
@@ -81,7 +91,7 @@ TEST(GateTest, UnparsableVersionIsUnknown) {
 }
 
 TEST(GateTest, TooFewInstances) {
-  const auto three = evaluate_gate(spec(3), fleet({tally("2.0.0", 2)}), true, {}, now(kStart));
+  const auto three = evaluate(spec(3), fleet({tally("2.0.0", 2)}), true, {}, now(kStart));
   ASSERT_THAT(kinds(three), ElementsAre(ReasonKind::too_few_instances));
   EXPECT_EQ(three.reasons[0].count, 1);
   // A service nobody has heard of, and one whose instances are all old.
@@ -91,14 +101,14 @@ TEST(GateTest, TooFewInstances) {
 }
 
 TEST(GateTest, ZeroMinimumPassesAnEmptyFleetButNoOldOne) {
-  const auto empty = evaluate_gate(spec(0), {{}, mono(0), kSuspect}, true, mono(0), now(kStart));
+  const auto empty = evaluate(spec(0), {{}, mono(0), kSuspect}, true, mono(0), now(kStart));
   EXPECT_TRUE(empty.open());
-  const auto old = evaluate_gate(spec(0), fleet({tally("1.0.0", 1)}), true, mono(0), now(kStart));
+  const auto old = evaluate(spec(0), fleet({tally("1.0.0", 1)}), true, mono(0), now(kStart));
   EXPECT_THAT(kinds(old), ElementsAre(ReasonKind::instance_old));
 }
 
 TEST(GateTest, BackfillHasToBeComplete) {
-  const auto verdict = evaluate_gate(spec(), fleet({tally("2.0.0", 1)}), false, mono(0), now(kStart));
+  const auto verdict = evaluate(spec(), fleet({tally("2.0.0", 1)}), false, mono(0), now(kStart));
   EXPECT_THAT(kinds(verdict), ElementsAre(ReasonKind::backfill_incomplete));
 }
 
@@ -112,7 +122,7 @@ TEST(GateTest, WatchesForOneSuspectTimeFirst) {
 TEST(GateTest, EveryDeclaredServiceCounts) {
   GateSpec two = spec();
   two.fleet.push_back(requirement("worker", ">=5.0.0"));
-  const auto verdict = evaluate_gate(two, fleet({tally("2.0.0", 1)}), true, {}, now(kStart));
+  const auto verdict = evaluate(two, fleet({tally("2.0.0", 1)}), true, {}, now(kStart));
   ASSERT_THAT(kinds(verdict), ElementsAre(ReasonKind::too_few_instances));
   EXPECT_EQ(verdict.reasons[0].service, "worker");
   EXPECT_EQ(verdict.services.size(), 2U);
@@ -121,10 +131,9 @@ TEST(GateTest, EveryDeclaredServiceCounts) {
 TEST(GateTest, BuildIdsNeedNoSemanticVersion) {
   GateSpec builds = spec();
   builds.fleet[0].version = *VersionRequirement::one_of({"4f1c2ab"});
-  EXPECT_TRUE(evaluate_gate(builds, fleet({tally("4f1c2ab", 1)}), true, mono(0), now(kStart)).open());
-  EXPECT_THAT(
-      kinds(evaluate_gate(builds, fleet({tally("4f1c2ab", 1), tally("9d03e77", 1)}), true, mono(0), now(kStart))),
-      ElementsAre(ReasonKind::instance_old));
+  EXPECT_TRUE(evaluate(builds, fleet({tally("4f1c2ab", 1)}), true, mono(0), now(kStart)).open());
+  EXPECT_THAT(kinds(evaluate(builds, fleet({tally("4f1c2ab", 1), tally("9d03e77", 1)}), true, mono(0), now(kStart))),
+              ElementsAre(ReasonKind::instance_old));
 }
 
 TEST(GateTest, NamesExamplesAndCountsTheRest) {
@@ -148,20 +157,20 @@ TEST(GateTest, OpensAfterAnUnbrokenSoakAndNotBefore) {
   const auto view = fleet({tally("2.0.0", 1)});
   auto verdict = look(view);
   EXPECT_EQ(verdict.state, GateState::soaking);
-  EXPECT_EQ(verdict.soaking_since, mono(kStart));
+  EXPECT_EQ(verdict.memory.soaking_since, mono(kStart));
   ASSERT_THAT(kinds(verdict), ElementsAre(ReasonKind::soaking));
-  verdict = look(view, verdict.soaking_since, kStart + kSoak.count() - 1);
+  verdict = look(view, verdict.memory.soaking_since, kStart + kSoak.count() - 1);
   EXPECT_EQ(verdict.state, GateState::soaking);
-  EXPECT_EQ(verdict.soaking_since, mono(kStart));
-  verdict = look(view, verdict.soaking_since, kStart + kSoak.count());
+  EXPECT_EQ(verdict.memory.soaking_since, mono(kStart));
+  verdict = look(view, verdict.memory.soaking_since, kStart + kSoak.count());
   EXPECT_TRUE(verdict.open());
   EXPECT_TRUE(verdict.reasons.empty());
-  EXPECT_EQ(verdict.soaking_since, mono(kStart));
+  EXPECT_EQ(verdict.memory.soaking_since, mono(kStart));
 }
 
 TEST(GateTest, AnUnmetConditionEndsTheSoak) {
   const auto broken = look(fleet({tally("2.0.0", 1), tally("1.0.0", 1)}), mono(kStart), kStart + 10);
-  EXPECT_FALSE(broken.soaking_since.has_value());
+  EXPECT_FALSE(broken.memory.soaking_since.has_value());
 }
 
 TEST(GateTest, AnOldSightingBetweenTwoLooksBeginsTheSoakAnew) {
@@ -169,7 +178,7 @@ TEST(GateTest, AnOldSightingBetweenTwoLooksBeginsTheSoakAnew) {
   const auto view = fleet({tally("2.0.0", 1), tally("1.0.0", 0, 0, mono(kStart + 30'000))});
   const auto verdict = look(view, mono(kStart), kStart + kSoak.count());
   EXPECT_EQ(verdict.state, GateState::soaking);
-  EXPECT_EQ(verdict.soaking_since, mono(kStart + kSoak.count()));
+  EXPECT_EQ(verdict.memory.soaking_since, mono(kStart + kSoak.count()));
   // One from before the soak does not.
   EXPECT_TRUE(
       look(fleet({tally("2.0.0", 1), tally("1.0.0", 0, 0, mono(kStart - 1))}), mono(kStart), kStart + kSoak.count())
@@ -182,15 +191,15 @@ TEST(GateTest, AnOldSightingBetweenTwoLooksBeginsTheSoakAnew) {
 TEST(GateTest, ASilenceBetweenTwoLooksBeginsTheSoakAnew) {
   const auto verdict = look(fleet({tally("2.0.0", 1)}, mono(kStart + 1)), mono(kStart), kStart + kSoak.count());
   EXPECT_EQ(verdict.state, GateState::soaking);
-  EXPECT_EQ(verdict.soaking_since, mono(kStart + kSoak.count()));
+  EXPECT_EQ(verdict.memory.soaking_since, mono(kStart + kSoak.count()));
 }
 
 TEST(GateTest, ASightingAtTheSoaksFirstInstantDelaysItOnce) {
   const auto view = fleet({tally("2.0.0", 1), tally("1.0.0", 0, 0, mono(kStart))});
   auto verdict = look(view, {}, kStart);
-  verdict = look(view, verdict.soaking_since, kStart + 10);
-  EXPECT_EQ(verdict.soaking_since, mono(kStart + 10));
-  EXPECT_TRUE(look(view, verdict.soaking_since, kStart + 10 + kSoak.count()).open());
+  verdict = look(view, verdict.memory.soaking_since, kStart + 10);
+  EXPECT_EQ(verdict.memory.soaking_since, mono(kStart + 10));
+  EXPECT_TRUE(look(view, verdict.memory.soaking_since, kStart + 10 + kSoak.count()).open());
 }
 
 // A fleet drawn at random, often near to open.
@@ -241,10 +250,10 @@ TEST(GateTest, S5WorseEvidenceNeverOpensAClosedGate) {
     const auto rules = random_spec(random);
     auto view = random_fleet(random);
     const auto soaking_since = mono(kStart - static_cast<int>(random() % 120'000));
-    const bool before = evaluate_gate(rules, view, true, soaking_since, now(kStart)).open();
+    const bool before = evaluate(rules, view, true, soaking_since, now(kStart)).open();
     (before ? open : closed)++;
     worsen(view, random);
-    const bool after = evaluate_gate(rules, view, true, soaking_since, now(kStart)).open();
+    const bool after = evaluate(rules, view, true, soaking_since, now(kStart)).open();
     ASSERT_TRUE(before || !after) << "case " << i;
   }
   EXPECT_GT(open, 1'000);
@@ -258,13 +267,13 @@ TEST(GateTest, S7ARestartNeverOpensAGate) {
     const auto rules = random_spec(random);
     const auto view = random_fleet(random);
     const auto soaking_since = mono(kStart - static_cast<int>(random() % 120'000));
-    const bool running = evaluate_gate(rules, view, true, soaking_since, now(kStart)).open();
+    const bool running = evaluate(rules, view, true, soaking_since, now(kStart)).open();
     auto after = view;
     after.watching_since = mono(kStart);
-    const bool restarted = evaluate_gate(rules, after, true, {}, now(kStart)).open();
+    const bool restarted = evaluate(rules, after, true, {}, now(kStart)).open();
     ASSERT_TRUE(running || !restarted) << "case " << i;
     // Nor does losing only the soak, as a takeover with a durable registry would.
-    const bool soak_lost = evaluate_gate(rules, view, true, {}, now(kStart)).open();
+    const bool soak_lost = evaluate(rules, view, true, {}, now(kStart)).open();
     ASSERT_TRUE(running || !soak_lost) << "case " << i;
     open += running ? 1 : 0;
   }

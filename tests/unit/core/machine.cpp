@@ -1,9 +1,8 @@
 // Details of evolve and decide. What must hold in every state is tests/model's.
-#include "diastole/core/machine.hpp"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "diastole/core/command.hpp"
 #include "support/sample_plan.hpp"
 
 namespace diastole::core {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "diastole/core/command.hpp"
 #include "support/fake_plan_store.hpp"
 #include "support/sample_plan.hpp"
 
@@ -129,7 +130,7 @@ TEST_F(JournalTest, TransactRefusesWhatDoesNotFit) {
 TEST_F(JournalTest, NoEventsWriteNothing) {
   const auto before = submit();
   int told = 0;
-  journal_.on_change([&] { ++told; });
+  journal_.on_change([&](const core::PlanState&) { ++told; });
   const auto after = journal_.transact(kPlan, [](const PlanState&) -> Events { return std::vector<core::Event>{}; });
   ASSERT_TRUE(after);
   EXPECT_EQ(*after, before);
@@ -138,8 +139,8 @@ TEST_F(JournalTest, NoEventsWriteNothing) {
 
 TEST_F(JournalTest, ListenersHearOfEveryAppendThatSucceeds) {
   int told = 0;
-  journal_.on_change([&] { ++told; });
-  journal_.on_change([&] { told += 10; });
+  journal_.on_change([&](const core::PlanState&) { ++told; });
+  journal_.on_change([&](const core::PlanState&) { told += 10; });
   submit();
   EXPECT_EQ(told, 11);
   ASSERT_TRUE(ask(core::Pause{"bob"}));

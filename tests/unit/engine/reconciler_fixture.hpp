@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "diastole/core/command.hpp"
 #include "diastole/engine/reconciler.hpp"
 #include "support/fake_plan_store.hpp"
 #include "support/fake_target.hpp"
@@ -27,7 +28,7 @@ class ReconcilerTest : public ::testing::Test {
 
   void SetUp() override {
     settings_.lock_retry_max = Milliseconds{1};
-    journal_.on_change([this] {
+    journal_.on_change([this](const core::PlanState&) {
       if (reconciler_) reconciler_->wake();
     });
     target_.on_call = [this](const std::string& call, const ports::WorkId* work) { check_intent(call, work); };

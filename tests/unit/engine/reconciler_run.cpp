@@ -68,20 +68,23 @@ TEST_F(ReconcilerTest, OldHeartbeatBetweenDecisionAndRecordStopsContract) {
   EXPECT_EQ(hooked_, 2);
 }
 
-TEST_F(ReconcilerTest, OldInstanceAmidContractStopsTheNextStep) {
-  target_.hold("do check");
+TEST_F(ReconcilerTest, OldInstanceAmidContractTakesItBack) {
+  target_.hold("do drop");
   reach_backfilled();
   ask(core::Approve{Phase::contract, "bob", "", false});
-  ASSERT_TRUE(target_.await_call("do check"));
+  ASSERT_TRUE(target_.await_call("do drop"));
   report("1.0.0", "api-2");
-  target_.release("do check");
+  target_.release("do drop");
   await_waiting(ReasonKind::instance_old);
-  round();
-  EXPECT_EQ(state().stage, Stage::contracting);
-  EXPECT_EQ(target_.calls("do drop"), 0);
+  EXPECT_EQ(state().stage, Stage::backfilled);
+  EXPECT_EQ(state().gate.stage, core::GateStage::closed);
+  EXPECT_EQ(state().gate.epoch, 2);
+  EXPECT_EQ(target_.calls("let in"), 1);
+  EXPECT_THAT(target_.done(), testing::ElementsAre("do column", "do index", "do copy", "do check", "undo check"));
   report("2.0.0", "api-2");
   reconciler_->wake();
   await(Stage::completed);
+  EXPECT_EQ(target_.done().back(), "do tidy");
 }
 
 TEST_F(ReconcilerTest, GateThatClosesWhileADropWaitsForItsLockStopsIt) {

@@ -10,7 +10,7 @@ constexpr std::string_view kDay = "20261125";
 TEST(QuarantineNameTest, SaysWhatWhenAndForWhichPlan) {
   EXPECT_EQ(quarantine_name("name", kDay, PlanId{"main.users-display-name"}),
             "name__dropped_20261125_users_display_name");
-  EXPECT_EQ(quarantine_name("name", kDay, PlanId{"main.Über.plan"}), "name__dropped_20261125____ber_plan");
+  EXPECT_EQ(quarantine_name("name", kDay, PlanId{"main.Über.plan"}), "name__dropped_20261125___ber_plan");
   EXPECT_EQ(quarantine_name("name", kDay, PlanId{"loose"}, 2), "name__dropped_20261125_loose_2");
 }
 
