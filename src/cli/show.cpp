@@ -426,13 +426,15 @@ std::string show_gate(const json& gate) {
   }
   for (const auto& server : gate.value("sessions", json::object()).value("servers", json::array())) {
     const auto failed = text(server, "failed");
-    out += fmt::format("  {}: {} sessions{}\n", text(server, "server"), integer(server, "sessions"),
+    const auto count = integer(server, "sessions");
+    out += fmt::format("  {}: {} session{}{}\n", text(server, "server"), count, count == 1 ? "" : "s",
                        failed.empty() ? "" : ", " + failed);
   }
-  if (!gate.value("guarantee", "").empty()) out += fmt::format("  {}\n", text(gate, "guarantee"));
+  out += reasons(gate.value("reasons", json::array()));
   if (const auto fell = progress.value("fell_back", json::array()); !fell.empty())
     out += "  fell back the last time because:\n" + reasons(fell);
-  return out + reasons(gate.value("reasons", json::array()));
+  if (const auto rests_on = text(gate, "guarantee"); !rests_on.empty()) out += fmt::format("  rests on {}\n", rests_on);
+  return out;
 }
 
 std::string show_event(const json& event) {

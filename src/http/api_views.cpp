@@ -135,6 +135,9 @@ json plan_view(const core::PlanState& state) {
 
 json gate_view(const core::PlanState& state, const engine::Gates& gates, Now now) {
   json out = codec::gate_to_json(gates.contract, now);
+  // Of a plan that is over nothing is asked any more; its fence stays.
+  if (core::terminal(state.stage))
+    out = {{"state", to_string(state.stage)}, {"reasons", json::array()}, {"services", json::array()}};
   out["progress"] = codec::gate_progress_to_json(state.gate);
   out["floors"] = json::array();
   for (const auto& floor : core::floors(state))
