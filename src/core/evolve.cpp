@@ -421,12 +421,20 @@ std::string_view PlanState::state_text() const {
   return condition == Condition::active ? to_string(stage) : to_string(condition);
 }
 
-bool PlanState::past_return() const {
+bool PlanState::destroyed() const {
   for (std::size_t i = 0; i < steps.size(); ++i) {
-    const bool begun = steps[i].status == StepStatus::running || steps[i].applied != Applied::none;
-    if (plan.steps[i].phase == Phase::contract && plan.steps[i].destructive() && begun) return true;
+    const bool destroys = plan.steps[i].phase == Phase::contract && plan.steps[i].destructive();
+    if (destroys && steps[i].applied != Applied::none) return true;
   }
   return false;
+}
+
+bool PlanState::past_return() const {
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const bool destroys = plan.steps[i].phase == Phase::contract && plan.steps[i].destructive();
+    if (destroys && steps[i].status == StepStatus::running) return true;
+  }
+  return destroyed();
 }
 
 Result<PlanState> evolve(PlanState state, const Event& event, WallTime at) {

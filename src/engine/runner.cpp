@@ -222,8 +222,9 @@ ActResult Runner::run(const Act& act) {
     const auto why = seen.reasons.empty() ? "cancelled" : "the gate closed: " + seen.reasons.front().message;
     auto result_of = conclude(act, core::StepInterrupted{act.step.id, error.applied, act.hand.asked().value_or(why)});
     if (!seen.reasons.empty()) {
-      // Not again at once, unless the gate falls back: each attempt holds the table's lock for a moment.
-      if (!result_of.again_later && seen.contradictions.empty()) result_of.again_later = seen.reasons.front();
+      // Not again at once, unless the gate falls back: each attempt holds the lock of its table for a moment.
+      const bool falls_back = !seen.contradictions.empty() && !act.state.destroyed();
+      if (!result_of.again_later && !falls_back) result_of.again_later = seen.reasons.front();
       result_of.last_look = seen.contradictions;
     }
     return result_of;

@@ -90,6 +90,8 @@ struct PlanState {
   [[nodiscard]] int approvals_given(Phase phase) const;
   // failed or paused where the condition says so, else the stage: what clients show as the state.
   [[nodiscard]] std::string_view state_text() const;
+  // Something that a destructive step of contract removes is gone, or may be.
+  [[nodiscard]] bool destroyed() const;
   // A destructive step of contract has begun: there is no way back.
   [[nodiscard]] bool past_return() const;
   friend bool operator==(const PlanState&, const PlanState&) = default;
