@@ -118,6 +118,7 @@ class Reconciler::Impl {
     std::optional<core::SessionScan> scan;
     std::optional<MonoTime> scan_begun;  // the latest
     bool scanning = false;
+    std::string scan_failed;  // why the latest did
     std::vector<core::Reason> last_look;
     std::vector<core::Reason> drain_failed;
     std::optional<core::Reason> hold;
@@ -321,23 +322,30 @@ class Reconciler::Impl {
     lookers_.post([this, state] { scan(*state); });
   }
 
+  // A target that cannot be asked is a scan that failed, so that the reason shows.
   void scan(const core::PlanState& state) {
-    std::optional<core::SessionScan> seen;
+    core::SessionScan seen;
+    std::string failed;
     try {
-      if (auto scanned = runner_.scan(state.plan)) {
+      auto scanned = runner_.scan(state.plan);
+      if (scanned) {
         seen = *std::move(scanned);
       } else {
-        log_.warning("the sessions of a target cannot be seen",
-                     {{"target", state.plan.target.str()}, {"error", scanned.error().failure.message}});
+        failed = scanned.error().failure.message;
       }
     } catch (const std::exception& error) {
-      log_.error("a look at the sessions ended by an exception", {{"error", error.what()}});
+      failed = error.what();
     }
+    if (!failed.empty()) seen = {clock_.now().mono, {{"primary", failed, {}}}, {}, {}};
     const std::scoped_lock lock(mutex_);
     const auto found = work_.find(state.plan.id);
     if (found == work_.end()) return;
-    found->second.scanning = false;
-    if (seen) found->second.scan = std::move(seen);
+    auto& work = found->second;
+    if (work.scan_failed != failed && !failed.empty())
+      log_.warning("the sessions of a target cannot be seen", {{"target", state.plan.target.str()}, {"error", failed}});
+    work.scan_failed = failed;
+    work.scanning = false;
+    work.scan = std::move(seen);
     woken_ = true;
     changed_.notify_all();
   }
