@@ -173,6 +173,20 @@ TEST_F(GateRunTest, ATargetThatRefusesTheFenceIsShownAndAskedAgain) {
   EXPECT_EQ(target_.calls("keep out"), 2);
 }
 
+TEST_F(GateRunTest, ATargetWhoseSessionsCannotBeSeenSaysWhy) {
+  reach_backfilled();
+  target_.fail_next("sessions", ErrorCode::unavailable, 3);
+  pass(10 * kSecond);
+  approve();
+  ReconcilerTest::await("the reason", [](const core::PlanState& state) {
+    return std::ranges::any_of(state.waiting, [](const core::Reason& reason) {
+      return reason.kind == ReasonKind::sessions_unseen && reason.message.contains("scripted unavailable");
+    });
+  });
+  pass(40 * kSecond);
+  await(Stage::completed);
+}
+
 TEST_F(GateRunTest, AnOverrideByTwoPeopleLetsTheGateOpen) {
   reach_backfilled();
   report("1.0.0", "api-9");
