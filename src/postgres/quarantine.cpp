@@ -161,6 +161,13 @@ TargetResult<void> release(pqxx::work& work, const PlanId& plan, const Quarantin
   return {};
 }
 
+ports::TargetError not_the_owner(ports::TargetError error) {
+  if (error.failure.sqlstate != "42501") return error;
+  error.code = ErrorCode::conflict;
+  if (error.failure.hint.empty()) error.failure.hint = "GRANT the role that owns it to ours";
+  return error;
+}
+
 std::vector<std::string> followers(const core::CatalogRelation& relation, const std::string& column) {
   std::vector<std::string> found;
   for (const auto& dependent : relation.dependents) {

@@ -49,6 +49,9 @@ struct Quarantined {
                                                          const std::vector<core::RelationName>& relations,
                                                          const std::string& column);
 
+// A rename that PostgreSQL refuses for want of rights is a conflict, with what to grant.
+[[nodiscard]] ports::TargetError not_the_owner(ports::TargetError error);
+
 // The session's name for what a gate does on its target.
 [[nodiscard]] ports::WorkId gate_id(const ports::GateWork& work);
 // Holds the gate's row until the transaction ends; conflict where this epoch of it has no effect any more.

@@ -24,15 +24,16 @@ constexpr const char* kFirstLook =
     "SELECT pg_has_role('pg_read_all_stats', 'USAGE'), session_user, EXISTS (SELECT FROM pg_class c "
     "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'diastole' AND c.relname = 'quarantine' "
     "AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')), "
-    "EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'virtualxid' AND l.pid IS NOT NULL "
-    "AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = l.pid))";
+    "ARRAY(SELECT l.pid FROM pg_locks l WHERE l.locktype = 'virtualxid' AND l.pid IS NOT NULL "
+    "AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = l.pid))::text";
 
-// Those that have passed the check hold a lock on the database. The others have their role's login still to be looked
-// at, and may wait for their password for a minute.
-constexpr const char* kOpening =
+// Those of the first look that still are not there. Who came later finds the fence. Those that have passed the check
+// hold a lock on the database; the others have their role's login still to be looked at, and may wait for their
+// password for a minute.
+constexpr std::string_view kOpening =
     "SELECT l.pid, EXISTS (SELECT FROM pg_locks d WHERE d.pid = l.pid AND d.locktype = 'object' "
     "AND d.classid = 'pg_database'::regclass AND d.objid = (SELECT oid FROM pg_database WHERE datname = "
-    "current_database())) FROM pg_locks l WHERE l.locktype = 'virtualxid' AND l.pid IS NOT NULL "
+    "current_database())) FROM pg_locks l WHERE l.locktype = 'virtualxid' AND l.pid = ANY ('{}'::integer[]) "
     "AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = l.pid)";
 
 // Only a client's own session is somebody who runs a version. Parallel workers run for a session that is in the list
@@ -52,19 +53,21 @@ constexpr std::string_view kLogins =
     "SELECT q.role, coalesce(r.rolcanlogin AND (r.rolsuper OR r.rolconnlimit <> 0), false) "
     "FROM unnest({}) WITH ORDINALITY AS q(role, place) LEFT JOIN pg_roles r ON r.rolname = q.role ORDER BY q.place";
 
-bool opening(pqxx::transaction_base& session, SessionScanner::Clock::time_point deadline, std::string& pid) {
+// The pid of one that has passed the check and does not appear; none: empty.
+std::string still_opening(pqxx::transaction_base& session, const std::string& pids,
+                          SessionScanner::Clock::time_point deadline) {
+  constexpr std::string_view kNone = "{}";
+  if (pids == kNone) return {};
   const auto patience = std::min(deadline, SessionScanner::Clock::now() + kOpeningPatience);
   for (;;) {
-    const auto found = session.exec(kOpening);
-    if (found.empty()) return false;
-    if (SessionScanner::Clock::now() >= patience) {
-      for (const auto& row : found) {
-        pid = row[0].as<std::string>();
-        if (row[1].as<bool>()) return true;
-      }
-      return false;
+    const auto found = session.exec(fmt::format(kOpening, pids));
+    if (found.empty()) return {};
+    if (SessionScanner::Clock::now() < patience) {
+      std::this_thread::sleep_for(kOpeningPoll);
+      continue;
     }
-    std::this_thread::sleep_for(kOpeningPoll);
+    const auto past = std::ranges::find_if(found, [](const pqxx::row& row) { return row[1].as<bool>(); });
+    return past == found.end() ? std::string() : (*past)[0].as<std::string>();
   }
 }
 
@@ -156,7 +159,7 @@ void SessionScanner::read(const Job& job, Answer& answer) {
     answer.scan.failed = fmt::format("our role does not see other roles' sessions on {}; GRANT pg_read_all_stats TO {}",
                                      options_.database, session.quote_name(first[1].as<std::string>()));
   }
-  if (std::string pid; first[3].as<bool>() && opening(session, job.deadline, pid)) {
+  if (const auto pid = still_opening(session, first[3].as<std::string>(), job.deadline); !pid.empty()) {
     answer.scan.failed =
         fmt::format("session {} of {} is being opened, and it does not show yet whose", pid, options_.database);
   }

@@ -128,6 +128,7 @@ TargetResult<std::vector<std::string>> PgTarget::keep_out(const GateWork& work) 
 
 TargetResult<void> PgTarget::let_in(const GateWork& work, std::stop_token stop) {
   int version = 0;
+  bool renamed = false;
   const auto id = gate_id(work);
   const UnitSpec spec{.id = id, .lock_timeout = work.lock_timeout, .statement_timeout = work.statement_timeout};
   auto done = transact(spec, stop, [&](Unit& unit) -> TargetResult<void> {
@@ -145,9 +146,11 @@ TargetResult<void> PgTarget::let_in(const GateWork& work, std::stop_token stop) 
     for (const auto& thing : quarantined(unit.work, work.plan)) {
       if (auto back = release(unit.work, work.plan, thing, log_, name_); !back) return back;
     }
+    renamed = true;
     let_roles_in(unit.work, work.plan);
     return {};
   });
+  if (!done && !renamed) return std::unexpected(not_the_owner(std::move(done.error())));
   if (!done) return std::unexpected(in_words(std::move(done.error()), name_, version));
   return {};
 }

@@ -198,7 +198,7 @@ TargetResult<std::vector<std::string>> PgTarget::quarantine(const GateWork& work
     }
     return {};
   });
-  if (!done) return std::unexpected(std::move(done.error()));
+  if (!done) return std::unexpected(not_the_owner(std::move(done.error())));
   return renamed;
 }
 

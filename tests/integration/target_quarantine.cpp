@@ -274,6 +274,21 @@ TEST_F(QuarantineTest, WhatSomebodyHasMovedIsFoundAndWhatIsGoneIsForgotten) {
   EXPECT_EQ(rows(), 0);
 }
 
+TEST_F(QuarantineTest, ARoleThatIsNotTheOwnerSaysWhatItNeeds) {
+  const auto weak = "weak_" + value("SELECT current_database()");
+  run("CREATE ROLE " + weak + " LOGIN; GRANT ALL ON SCHEMA diastole TO " + weak +
+      "; GRANT ALL ON ALL TABLES IN SCHEMA diastole TO " + weak);
+  const auto target = postgres::make_target(TargetName{"main"}, dsn_ + " user=" + weak, kOwner, log_);
+  const auto work = gate({doomed("a", "users", "name")});
+  auto error = expect_error(target->quarantine(work, {}), ErrorCode::conflict);
+  EXPECT_EQ(error.failure.message, "must be owner of table users");
+  EXPECT_THAT(error.failure.hint, HasSubstr("GRANT the role that owns it"));
+  expect_ok(target_->quarantine(work, {}));
+  error = expect_error(target->let_in(work, {}), ErrorCode::conflict);
+  EXPECT_THAT(error.failure.message, HasSubstr("must be owner"));
+  EXPECT_EQ(rows(), 1);
+}
+
 TEST_F(QuarantineTest, ALockThatIsNotGrantedNamesItsBlockersAndRenamesNothing) {
   const auto work = gate({doomed("b", "legacy"), doomed("a", "users", "name")});
   OpenTransaction reader(dsn_, "SELECT FROM users");

@@ -186,6 +186,21 @@ TEST_F(SessionsTest, ASessionThatIsBeingOpenedKeepsTheScanFromBeingComplete) {
   EXPECT_EQ(find(after, role)->pid, connection->backendpid());
 }
 
+// Those that come after the first look find the fence, so that they are not waited for.
+TEST_F(SessionsTest, SessionsThatComeAndGoWithoutEndDoNotKeepItFromBeingComplete) {
+  const auto role = make_role("api");
+  std::vector<std::jthread> clients;
+  for (int client = 0; client < 6; ++client) {
+    clients.emplace_back([&](const std::stop_token& stop) {
+      while (!stop.stop_requested()) const pqxx::connection connection(as(role));
+    });
+  }
+  for (int i = 0; i < 20; ++i) {
+    const auto scan = look(*target_);
+    EXPECT_TRUE(scan.complete()) << scan.servers[0].failed;
+  }
+}
+
 TEST_F(SessionsTest, AServerThatCannotBeReachedIsInTheScanWithTheReason) {
   const auto target = with_replicas({"host=/nowhere password=hunter2", dsn_});
   const auto scan = look(*target);
