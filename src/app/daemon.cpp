@@ -12,6 +12,7 @@
 #include <mutex>
 #include <thread>
 
+#include "diastole/discovery/discovery.hpp"
 #include "diastole/engine/fleet.hpp"
 #include "diastole/engine/floors.hpp"
 #include "diastole/engine/journal.hpp"
@@ -23,6 +24,7 @@
 #include "diastole/postgres/embedded_cluster.hpp"
 #include "diastole/postgres/state.hpp"
 #include "diastole/postgres/target.hpp"
+#include "discovery_settings.hpp"
 
 namespace diastole::app {
 namespace {
@@ -183,6 +185,10 @@ class Daemon::Impl {
       reconciler_->wake();
       server_->wake();
     });
+    if (!config_.services.empty()) {
+      discovery_ = std::make_unique<discovery::Discovery>(discovery_settings(config_), *fleet_, clock_, *log_);
+      discovery_->start();
+    }
     reconciler_->start();
     server_->start();
     upkeep_ = std::jthread([this](const std::stop_token& stop) { keep_up(stop); });
@@ -294,6 +300,7 @@ class Daemon::Impl {
     systemd::stopping();
     const std::jthread limit([this](const std::stop_token& done) { end_in_time(done); });
     if (server_) server_->stop(kServerGrace);
+    discovery_.reset();
     if (reconciler_) reconciler_->stop(kStepGrace);
     if (upkeep_.joinable()) {
       upkeep_.request_stop();
@@ -334,6 +341,7 @@ class Daemon::Impl {
   engine::Floors floors_;
   std::unique_ptr<engine::Journal> journal_;
   std::unique_ptr<engine::FleetRegistry> fleet_;
+  std::unique_ptr<discovery::Discovery> discovery_;
   std::unique_ptr<engine::Reconciler> reconciler_;
   std::unique_ptr<http::Handler> api_;
   std::unique_ptr<http::Server> server_;

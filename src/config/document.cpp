@@ -19,7 +19,9 @@ std::pair<std::string, std::string> split_last(std::string_view path) {
   return {std::string(path.substr(0, dot)), std::string(path.substr(dot + 1))};
 }
 
+// A section that needs nothing has its name in a comment too, as all of its keys are.
 std::string section_lines(const std::string& section) {
+  if (section == "services.*") return "\nservices:\n  # api:\n";
   if (section.ends_with("[]")) return fmt::format("\n{}:\n", section.substr(0, section.size() - 2));
   if (section.ends_with(".*")) return fmt::format("\n{}:\n  main:\n", section.substr(0, section.size() - 2));
   return fmt::format("\n{}:\n", section);

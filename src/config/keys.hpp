@@ -27,6 +27,17 @@ struct Draft {
     std::string tools = {};
     int line = 0;
   };
+  struct Service {
+    std::string name;
+    Config::Service value;   // what needs no parsing is here already
+    std::string fixed = {};  // as the file says it, as those that follow
+    std::string file_sd = {};
+    std::string dns_a = {};
+    std::string ca_file = {};
+    std::string cert_file = {};
+    std::string key_file = {};
+    int line = 0;
+  };
   struct TokenEntry {
     std::string name;
     std::string role;
@@ -36,10 +47,13 @@ struct Draft {
   Config config;
   SecretSource state;
   std::vector<Target> targets;
+  std::vector<Service> services;
   std::vector<TokenEntry> tokens;
+  std::string kubernetes_token_file = Config::Kubernetes{}.token_file;
+  std::string kubernetes_ca_file = Config::Kubernetes{}.ca_file;
 };
 
-// Where a value is kept. For keys of targets and tokens: in the last one.
+// Where a value is kept. For keys of targets, services and tokens: in the last one.
 using Place = std::variant<std::string& (*)(Draft&), int& (*)(Draft&), bool& (*)(Draft&), Milliseconds& (*)(Draft&)>;
 
 struct Key {

@@ -15,27 +15,11 @@
 #include <utility>
 
 #include "keys.hpp"
+#include "problems.hpp"
+#include "services.hpp"
 
 namespace diastole::config {
 namespace {
-
-class Problems {
- public:
-  void add(int line, const std::string& key, const std::string& what) {
-    problems_.emplace(line, fmt::format("{}: {}", key, what));
-  }
-  [[nodiscard]] bool empty() const { return problems_.empty(); }
-  [[nodiscard]] Error error(const std::string& file) const {
-    std::string text;
-    for (const auto& [line, problem] : problems_) {
-      fmt::format_to(std::back_inserter(text), "{}{}:{}: {}", text.empty() ? "" : "\n", file, line, problem);
-    }
-    return {.code = ErrorCode::invalid_argument, .message = std::move(text), .path = {}};
-  }
-
- private:
-  std::multimap<int, std::string> problems_;
-};
 
 int line_of(const YAML::Node& node) {
   return node.Mark().line + 1;
@@ -141,21 +125,25 @@ void Reader::read_map(const YAML::Node& node, const std::string& section, const 
 void Reader::read_entry(const YAML::Node& key, const YAML::Node& value, const std::string& section,
                         const std::string& shown) {
   std::string path = section.empty() ? key.Scalar() : section + "." + key.Scalar();
-  if (section == "targets") {
+  if (section == "targets" || section == "services") {
     if (!is_name(key.Scalar())) {
       problems_.add(line_of(key), shown, "is not a name, write 1 to 63 of a-z, 0-9 and -");
       return;
     }
-    draft_.targets.push_back(
-        {.name = key.Scalar(), .dsn = {}, .disk = {}, .replicas = {}, .tools = {}, .line = line_of(key)});
-    path = "targets.*";
+    if (section == "targets") {
+      draft_.targets.push_back(
+          {.name = key.Scalar(), .dsn = {}, .disk = {}, .replicas = {}, .tools = {}, .line = line_of(key)});
+    } else {
+      draft_.services.push_back({.name = key.Scalar(), .value = {}, .line = line_of(key)});
+    }
+    path = section + ".*";
   }
   const auto begins = [&](const std::string& prefix) {
     return std::ranges::any_of(keys(), [&](const Key& k) { return k.path.starts_with(prefix); });
   };
   const auto exact = std::ranges::find(keys(), path, &Key::path);
   // "*" and "[]" in a file are not the table's.
-  const bool literal = path == "targets.*" || path.find_first_of("*[", section.size()) == path.npos;
+  const bool literal = path == section + ".*" || path.find_first_of("*[", section.size()) == path.npos;
   if (literal && exact != keys().end()) {
     read_scalar(*exact, value, shown);
   } else if (literal && begins(path + ".")) {
@@ -381,6 +369,9 @@ Result<Config> parse(const std::string& text, const std::string& name) {
   reader.read_map(*document, "", "");
   check_values(draft.config, reader, problems);
   read_secrets(draft, reader, std::filesystem::path(name).parent_path(), problems);
+  read_services(
+      draft, [&](const std::string& key) { return reader.line(key); }, std::filesystem::path(name).parent_path(),
+      problems);
   if (!problems.empty()) return std::unexpected(problems.error(name));
   return std::move(draft.config);
 }

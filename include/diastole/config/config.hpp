@@ -5,11 +5,13 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "diastole/base/host_port.hpp"
 #include "diastole/base/result.hpp"
 #include "diastole/base/time.hpp"
 #include "diastole/core/plan.hpp"
@@ -69,7 +71,39 @@ struct Config {
     Milliseconds heartbeat{10'000};
     Milliseconds suspect_after{40'000};
     int max_rate = 5000;
+    int polls_at_once = 128;
   } fleet;
+
+  // A service whose instances are asked for their version. At least one of the first five is said.
+  struct Service {
+    std::vector<HostPort> fixed;    // static
+    std::filesystem::path file_sd;  // empty: none, as the texts that follow
+    std::optional<HostPort> dns_a;
+    std::string dns_srv;
+    std::string kubernetes_service;
+    std::string kubernetes_namespace;  // said wherever kubernetes_service is
+    std::string kubernetes_port;       // its name or number; empty: the slice's only one
+    std::string scheme = "http";       // http or https
+    std::string path = "/version";
+    std::string pointer = "/version";
+    Milliseconds interval{10'000};
+    Milliseconds timeout{2'000};
+    std::filesystem::path ca_file;
+    std::filesystem::path cert_file;
+    std::filesystem::path key_file;
+    std::string server_name;
+  };
+  std::map<std::string, Service> services;  // by name
+
+  struct Kubernetes {
+    std::string api;  // https://HOST:PORT; empty only where no service needs it
+    std::filesystem::path token_file = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+    std::filesystem::path ca_file = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
+  } kubernetes;
+
+  struct Dns {
+    std::string servers;  // ADDRESS:PORT, separated by spaces; empty: what /etc/resolv.conf says
+  } dns;
 
   struct Gate {
     Milliseconds soak{600'000};

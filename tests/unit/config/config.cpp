@@ -159,10 +159,90 @@ INSTANTIATE_TEST_SUITE_P(
             "machine's"},
         Refusal{"Contradiction", "gate:\n  soak: 1m\n  min_soak: 2m\n",
                 "f.yaml:11: gate.min_soak: is more than gate.soak, lower it or raise gate.soak"},
+        Refusal{"NoSource", "services:\n  api:\n    path: /v\n",
+                "f.yaml:10: services.api: does not say where its instances are, write static, file_sd, dns_a, dns_srv "
+                "or kubernetes_service"},
+        Refusal{"ServiceName", "services:\n  Api: {static: \"a:1\"}\n",
+                "f.yaml:10: services.Api: is not a name, write 1 to 63 of a-z, 0-9 and -"},
+        Refusal{"StaticWithoutPort", "services:\n  api:\n    static: a:1 b\n",
+                "f.yaml:11: services.api.static: 'b' is not HOST:PORT, write one such as app1:8080, 10.0.0.7:8080 or "
+                "[fd00::7]:8080"},
+        Refusal{"AddressForDns", "services:\n  api:\n    dns_a: 10.0.0.1:80\n",
+                "f.yaml:11: services.api.dns_a: is an address, write it under static"},
+        Refusal{"StaticTwice", "services:\n  api:\n    static: a:1 a:1\n",
+                "f.yaml:11: services.api.static: names a:1 twice, keep one"},
+        Refusal{"SlowPolls", "services:\n  api:\n    static: a:1\n    interval: 38s\n",
+                "f.yaml:12: services.api.interval: is, with the timeout of 2s, not less than fleet.suspect_after "
+                "(40s), so that instances would be unknown between two polls; lower it or raise that"},
+        Refusal{"Pointer", "services:\n  api:\n    static: a:1\n    pointer: version\n",
+                "f.yaml:12: services.api.pointer: is no JSON pointer, write one such as /version or /app/version"},
+        Refusal{"Path", "services:\n  api:\n    static: a:1\n    path: \"/a b\"\n",
+                "f.yaml:12: services.api.path: is no path, write one that begins with / and has no spaces"},
+        Refusal{"TlsWithoutHttps", "services:\n  api:\n    static: a:1\n    server_name: x\n",
+                "f.yaml:12: services.api.server_name: means nothing without scheme: https, write that or remove the "
+                "line"},
+        Refusal{"HalfACertificate", "services:\n  api:\n    static: a:1\n    scheme: https\n    cert_file: main.dsn\n",
+                "f.yaml:13: services.api.cert_file: needs the other of cert_file and key_file"},
+        Refusal{"AbsentCa", "services:\n  api:\n    static: a:1\n    scheme: https\n    ca_file: absent.pem\n",
+                "f.yaml:13: services.api.ca_file: cannot read absent.pem"},
+        Refusal{"NoCluster", "services:\n  api:\n    kubernetes_service: api\n    kubernetes_namespace: x\n",
+                "f.yaml:1: kubernetes.api: is not said, and KUBERNETES_SERVICE_HOST is not in the environment; write "
+                "https://HOST:PORT"},
+        Refusal{"NoNamespace",
+                "services:\n  api:\n    kubernetes_service: api\nkubernetes:\n  api: https://10.0.0.1:6443\n",
+                "f.yaml:10: services.api.kubernetes_namespace: is not said, and diastoled does not run in a cluster; "
+                "write it"},
+        Refusal{"TokenInClear", "kubernetes:\n  api: http://10.0.0.1:80\n",
+                "f.yaml:10: kubernetes.api: would send the token in clear; write https://HOST:PORT"},
+        Refusal{"NoPortOfKubernetes", "kubernetes:\n  api: https://10.0.0.1\n",
+                "f.yaml:10: kubernetes.api: 'https://10.0.0.1' is no API server, write https://HOST:PORT"},
+        Refusal{"DnsServer", "dns:\n  servers: 127.0.0.1:53 resolver:53\n",
+                "f.yaml:10: dns.servers: 'resolver:53' is not ADDRESS:PORT, write one such as 127.0.0.1:53"},
         Refusal{"TwoInOrder", "log:\n  level: loud\nlisten:\n  port: -1\n",
                 "f.yaml:10: log.level: 'loud' is not known, write debug, info, warning or error\n"
                 "f.yaml:12: listen.port: -1 is out of range, write 0 to 65535"}),
     [](const auto& test) { return test.param.name; });
+
+TEST_F(ConfigTest, ReadsServices) {
+  write("ca.pem", "x");
+  const Result<Config> config = parse(minimal_ +
+                                          "services:\n"
+                                          "  api: {static: 'app1:8080 [::1]:81', interval: 1s, pointer: /app~1/v}\n"
+                                          "  web:\n"
+                                          "    file_sd: web.json\n"
+                                          "    dns_a: web.internal:80\n"
+                                          "    dns_srv: _http._tcp.web.internal\n"
+                                          "    kubernetes_service: web\n"
+                                          "    kubernetes_namespace: prod\n"
+                                          "    scheme: https\n"
+                                          "    ca_file: ca.pem\n"
+                                          "kubernetes: {api: 'https://[fd00::1]:6443', token_file: token}\n"
+                                          "dns: {servers: '127.0.0.1:53 [::1]:53'}\n",
+                                      file());
+  ASSERT_TRUE(config) << config.error().message;
+  const Config::Service& api = config->services.at("api");
+  EXPECT_EQ(api.fixed, (std::vector<HostPort>{{"app1", 8080}, {"::1", 81}}));
+  EXPECT_EQ(api.interval, Milliseconds(1000));
+  EXPECT_EQ(api.path, "/version");
+  EXPECT_EQ(api.pointer, "/app~1/v");
+  const Config::Service& web = config->services.at("web");
+  EXPECT_EQ(web.file_sd, directory_ / "web.json");
+  EXPECT_EQ(web.dns_a, (HostPort{"web.internal", 80}));
+  EXPECT_EQ(web.ca_file, directory_ / "ca.pem");
+  EXPECT_EQ(config->kubernetes.token_file, directory_ / "token");
+  EXPECT_EQ(config->kubernetes.ca_file, "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt");
+}
+
+TEST_F(ConfigTest, TakesTheClusterThatItRunsIn) {
+  setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1", 1);
+  setenv("KUBERNETES_SERVICE_PORT", "443", 1);
+  const Result<Config> config =
+      parse(minimal_ + "services: {api: {kubernetes_service: api, kubernetes_namespace: x}}\n", file());
+  unsetenv("KUBERNETES_SERVICE_HOST");
+  unsetenv("KUBERNETES_SERVICE_PORT");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->kubernetes.api, "https://10.96.0.1:443");
+}
 
 TEST_F(ConfigTest, RefusesWhatIsNotYaml) {
   EXPECT_THAT(error_of("listen:\n  port: [1\nlog: x\n"), HasSubstr("f.yaml:3: not valid YAML: "));
@@ -282,7 +362,7 @@ TEST_F(ConfigTest, TheExampleSaysTheDefaults) {
   const Result<Config> config = parse(example(), file());
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->targets.size(), 1U);
-  Draft said{.config = *config, .state = {}, .targets = {{}}, .tokens = {{}}};
+  Draft said{.config = *config, .state = {}, .targets = {{}}, .services = {{}}, .tokens = {{}}};
   for (const Key& key : keys()) EXPECT_EQ(value_text(key, said), default_text(key)) << key.path;
 }
 
@@ -298,6 +378,8 @@ TEST(ConfigTableTest, DefaultsAreWithinTheirRange) {
   for (const Key& key : keys()) {
     if (default_text(key).empty()) continue;
     Draft draft;
+    draft.targets.emplace_back();
+    draft.services.emplace_back();
     const Result<void> stored = store(key, default_text(key), draft);
     EXPECT_TRUE(stored) << key.path << ": " << stored.error().message;
   }
