@@ -252,13 +252,13 @@ class Commands {
   [[nodiscard]] std::string plan_target() const { return "/v1/plans/" + encode(a_.plan); }
 
   template <typename Show>
-  void print(const json& body, Show show) const {
+  void print(const json& body, const Show& show) const {
     fmt::print("{}", a_.as_json ? (body.is_discarded() ? std::string() : body.dump(2) + '\n') : show(body));
     std::fflush(stdout);
   }
 
   template <typename Show>
-  int with(const Result<Client::Answer>& answer, Show show) const {
+  int with(const Result<Client::Answer>& answer, const Show& show) const {
     if (!answer) return complain(answer.error().message, kUnreachable);
     if (!answer->ok()) {
       return complain(a_.as_json ? answer->body.dump(2) : show_problem(answer->body), kRefused);
