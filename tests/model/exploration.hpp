@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <string>
 #include <unordered_map>
@@ -15,18 +16,21 @@ using Key = std::uint64_t;  // a state, packed
 struct Move {
   std::string name;
   Key to = 0;
+  bool helps = true;  // may be part of a way on; false for what only makes things worse
 };
 
 class Exploration {
  public:
-  // `moves(key)` names every state that is one move away. Breadth first, so that a trace is as short as can be.
+  // `moves(key)` names every state that is one move away. Breadth first, so that a trace is as short as can be. Beyond
+  // `limit` states nothing is looked at any more.
   template <typename Moves>
-  void run(Key start, Moves moves) {
+  void run(Key start, Moves moves, std::size_t limit = std::numeric_limits<std::uint32_t>::max()) {
     visit(start, 0, "start");
-    for (std::size_t at = 0; at < nodes_.size(); ++at) {
+    for (std::size_t at = 0; at < nodes_.size() && nodes_.size() < limit; ++at) {
       current_ = at;
       for (const Move& move : moves(nodes_[at].key)) {
-        nodes_[visit(move.to, at, move.name)].from.push_back(at);
+        const auto to = visit(move.to, at, move.name);
+        if (move.helps) ways_.emplace_back(static_cast<std::uint32_t>(to), static_cast<std::uint32_t>(at));
         ++transitions_;
       }
     }
@@ -39,7 +43,8 @@ class Exploration {
 
   // Every state from which one of those that `is_goal` names can be reached.
   template <typename IsGoal>
-  [[nodiscard]] std::vector<bool> reaching(IsGoal is_goal) const {
+  [[nodiscard]] std::vector<bool> reaching(IsGoal is_goal) {
+    std::ranges::sort(ways_);
     std::vector<bool> reached(nodes_.size());
     std::vector<std::size_t> todo;
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
@@ -48,9 +53,11 @@ class Exploration {
       todo.push_back(i);
     }
     while (!todo.empty()) {
-      const auto at = todo.back();
+      const auto at = static_cast<std::uint32_t>(todo.back());
       todo.pop_back();
-      for (const auto from : nodes_[at].from) {
+      for (auto way = std::ranges::lower_bound(ways_, std::pair{at, std::uint32_t{0}});
+           way != ways_.end() && way->first == at; ++way) {
+        const auto from = way->second;
         if (reached[from]) continue;
         reached[from] = true;
         todo.push_back(from);
@@ -82,27 +89,35 @@ class Exploration {
  private:
   struct Node {
     Key key = 0;
-    std::size_t parent = 0;
-    std::string move;
-    std::vector<std::size_t> from;
+    std::uint32_t parent = 0;
+    std::uint32_t move = 0;  // of names_
   };
 
   std::size_t visit(Key key, std::size_t parent, const std::string& move) {
-    const auto [found, is_new] = index_.try_emplace(key, nodes_.size());
-    if (is_new) nodes_.push_back({key, parent, move, {}});
+    const auto [found, is_new] = index_.try_emplace(key, static_cast<std::uint32_t>(nodes_.size()));
+    if (is_new) nodes_.push_back({key, static_cast<std::uint32_t>(parent), name(move)});
+    return found->second;
+  }
+
+  std::uint32_t name(const std::string& move) {
+    const auto [found, is_new] = numbers_.try_emplace(move, static_cast<std::uint32_t>(names_.size()));
+    if (is_new) names_.push_back(move);
     return found->second;
   }
 
   [[nodiscard]] std::string trace(std::size_t at) const {
     std::vector<std::string> moves;
-    for (; at != 0; at = nodes_[at].parent) moves.push_back(nodes_[at].move);
+    for (; at != 0; at = nodes_[at].parent) moves.push_back(names_[nodes_[at].move]);
     std::string out;
     for (auto move = moves.rbegin(); move != moves.rend(); ++move) out += "\n  " + *move;
     return out;
   }
 
   std::vector<Node> nodes_;
-  std::unordered_map<Key, std::size_t> index_;
+  std::unordered_map<Key, std::uint32_t> index_;
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> ways_;  // to, from
+  std::vector<std::string> names_;
+  std::unordered_map<std::string, std::uint32_t> numbers_;
   std::size_t current_ = 0;
   std::size_t transitions_ = 0;
   std::map<std::string, std::string> broken_;
