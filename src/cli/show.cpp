@@ -429,6 +429,7 @@ std::string show_gate(const json& gate) {
     out += fmt::format("  {}: {} sessions{}\n", text(server, "server"), integer(server, "sessions"),
                        failed.empty() ? "" : ", " + failed);
   }
+  out += show_advice(gate);
   if (!gate.value("guarantee", "").empty()) out += fmt::format("  {}\n", text(gate, "guarantee"));
   if (const auto fell = progress.value("fell_back", json::array()); !fell.empty())
     out += "  fell back the last time because:\n" + reasons(fell);
