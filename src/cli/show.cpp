@@ -431,6 +431,7 @@ std::string show_gate(const json& gate) {
                        failed.empty() ? "" : ", " + failed);
   }
   out += reasons(gate.value("reasons", json::array()));
+  out += show_advice(gate);
   if (const auto fell = progress.value("fell_back", json::array()); !fell.empty())
     out += "  fell back the last time because:\n" + reasons(fell);
   if (const auto rests_on = text(gate, "guarantee"); !rests_on.empty()) out += fmt::format("  rests on {}\n", rests_on);

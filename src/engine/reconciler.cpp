@@ -7,6 +7,7 @@
 
 #include "hand.hpp"
 #include "runner.hpp"
+#include "statement_advice.hpp"
 #include "worker_pool.hpp"
 
 namespace diastole::engine {
@@ -64,6 +65,7 @@ class Reconciler::Impl {
         clock_(clock),
         log_(log),
         settings_(settings),
+        advisor_(targets, clock, log),
         runner_(journal, std::move(targets), lease, clock, log, settings,
                 [this](const core::PlanState& state, const core::SessionScan& scan) { return judge(state, scan); }),
         last_round_(clock.now().mono),
@@ -96,12 +98,15 @@ class Reconciler::Impl {
     tell_hands([](Hand& hand) { hand.cancel("the daemon is stopping"); });
     pool_.stop();
     lookers_.stop();
+    advisor_.stop();
   }
 
   [[nodiscard]] MonoTime last_round() const { return last_round_.load(); }
 
   [[nodiscard]] Gates gates(const core::PlanState& state) const {
-    return evaluate(state, remembered(state), clock_.now());
+    auto gates = evaluate(state, remembered(state), clock_.now());
+    gates.advice = advisor_.of(state.plan.id);
+    return gates;
   }
 
   [[nodiscard]] Result<ports::BackfillPreview> preview(const core::Plan& plan, const core::Step& step) const {
@@ -181,13 +186,16 @@ class Reconciler::Impl {
       log_.warning("cannot read a plan", {{"error", plans.error().message}});
       return;
     }
+    // Plans that are over need no memory.
+    const auto unfinished = [&](const PlanId& id) {
+      return std::ranges::any_of(*plans, [&](const StatePtr& state) { return state->plan.id == id; });
+    };
+    advisor_.forget(unfinished);
     {
-      // Plans that are over need no memory.
       const std::scoped_lock lock(mutex_);
       std::erase_if(work_, [&](const auto& entry) {
         const auto& [id, work] = entry;
-        return !work.hand && !work.scanning &&
-               std::ranges::none_of(*plans, [&](const StatePtr& state) { return state->plan.id == id; });
+        return !work.hand && !work.scanning && !unfinished(id);
       });
     }
     for (const auto& state : *plans) {
@@ -215,6 +223,7 @@ class Reconciler::Impl {
       if (!state || core::terminal((*state)->stage)) return;
       const auto now = clock_.now();
       if (wants_scan(**state)) scan_in_time(*state, now);
+      advisor_.look_in_time(*state, now);
       const auto observation = observe(**state, in_hand, now);
       const auto decision = core::decide(**state, observation, now);
       if (!decision.events.empty() && !append(**state, decision.events)) return;
@@ -432,6 +441,7 @@ class Reconciler::Impl {
   const ports::Clock& clock_;
   ports::Log& log_;
   const EngineSettings settings_;
+  StatementAdvisor advisor_;
   Runner runner_;
   Epoch loaded_epoch_;  // of the loop's thread
   std::atomic<MonoTime> last_round_;

@@ -144,7 +144,7 @@ Answer ApiCalls::metrics(const Call&) {
   return Response{.status = 200,
                   .headers = {{"Cache-Control", "no-store"}},
                   .content_type = kMetricsType,
-                  .body = metrics_text(*plans) + gate_metrics_text(looks)};
+                  .body = metrics_text(*plans) + gate_metrics_text(looks, parts_.clock.now().wall)};
 }
 
 json ApiCalls::floor_text(const ServiceName& service) const {

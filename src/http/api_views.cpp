@@ -67,6 +67,24 @@ json sessions_view(const core::SessionScan& scan, Now now) {
   return {{"servers", std::move(servers)}, {"at", to_rfc3339(now.wall - (now.mono - scan.at))}};
 }
 
+constexpr std::size_t kAdviceShown = 20;
+
+void put_advice(json& out, const core::StatementAdvice& advice) {
+  out["advice"] = json::array();
+  for (const auto& each : advice.statements) {
+    if (out["advice"].size() == kAdviceShown) break;
+    json entry{{"query", each.statement.query}, {"queryid", std::to_string(each.statement.query_id)},
+               {"role", each.statement.role},   {"server", each.server},
+               {"uses", each.use.uses},         {"sure", each.use.sure},
+               {"calls", each.statement.calls}, {"first_seen", to_rfc3339(each.first_seen)}};
+    entry["last_grew"] = each.last_grew ? json(to_rfc3339(*each.last_grew)) : json(nullptr);
+    out["advice"].push_back(std::move(entry));
+  }
+  out["advice_at"] = to_rfc3339(advice.at);
+  out["advice_more"] = advice.statements.size() - out["advice"].size();
+  if (!advice.missing.empty()) out["advice_missing"] = advice.missing;
+}
+
 }  // namespace
 
 json step_view(const core::Step& step) {
@@ -144,6 +162,7 @@ json gate_view(const core::PlanState& state, const engine::Gates& gates, Now now
     out["floors"].push_back({{"service", floor.service.str()}, {"floor", floor.version.text()}});
   out["guarantee"] = guarantee(state.plan.gate);
   if (gates.sessions) out["sessions"] = sessions_view(*gates.sessions, now);
+  if (gates.advice) put_advice(out, *gates.advice);
   out["needs"] = json::object();
   for (const auto& [step, verdict] : gates.needs) out["needs"][step.str()] = codec::gate_to_json(verdict, now);
   return out;

@@ -9,6 +9,8 @@
 namespace diastole::http {
 namespace {
 
+constexpr std::chrono::minutes kGrowing{10};
+
 // Ids of plans are [a-z0-9.-], services [a-z0-9-], and the rest comes from our own tables: nothing to escape.
 template <typename Value>
 void sample(std::string& out, std::string_view name, std::string_view labels, Value value) {
@@ -73,14 +75,27 @@ void tell_sessions(std::string& out, const std::vector<GateLook>& looks) {
   }
 }
 
+// No 0 where a server does not tell: it would say that nobody uses it any more.
+void tell_statements(std::string& out, const std::vector<GateLook>& looks, WallTime now) {
+  constexpr std::string_view kName = "diastole_gate_statements_growing";
+  metric_head(out, kName,
+              "Queries that use, or may use, what a plan's contract drops and were called in the last 10 minutes.");
+  for (const auto& look : looks) {
+    const auto& advice = look.gates.advice;
+    if (!advice || (!advice->missing.empty() && advice->statements.empty())) continue;
+    sample(out, kName, plan_label(look), advice->grown_since(now - kGrowing));
+  }
+}
+
 }  // namespace
 
-std::string gate_metrics_text(const std::vector<GateLook>& looks) {
+std::string gate_metrics_text(const std::vector<GateLook>& looks, WallTime now) {
   std::string out;
   tell_states(out, looks);
   tell_reasons(out, looks);
   tell_services(out, looks);
   tell_sessions(out, looks);
+  tell_statements(out, looks, now);
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "diastole/base/time.hpp"
 #include "diastole/engine/journal.hpp"
 #include "diastole/engine/reconciler.hpp"
 
@@ -23,7 +24,7 @@ struct GateLook {
   engine::StatePtr state;
   engine::Gates gates;
 };
-// How the gates of plans that have a contract phase stand.
-[[nodiscard]] std::string gate_metrics_text(const std::vector<GateLook>& looks);
+// How the gates of plans that have a contract phase stand now.
+[[nodiscard]] std::string gate_metrics_text(const std::vector<GateLook>& looks, WallTime now);
 
 }  // namespace diastole::http

@@ -144,7 +144,7 @@ CatalogSnapshot CatalogReader::read(const CatalogRequest& request) {
   dependents();
   publications();
   functions_by_text();
-  functions(request.functions);
+  functions(request);
   types(requested_types);
   return std::move(snapshot_);
 }
@@ -182,14 +182,19 @@ CatalogReader::Oids CatalogReader::tables_using(const Oids& types) const {
   return tables;
 }
 
-void CatalogReader::functions(const std::vector<RelationName>& names) {
-  if (names.empty()) return;
+void CatalogReader::functions(const CatalogRequest& request) {
+  if (request.functions.empty() && !request.all_functions) return;
+  const auto wanted =
+      request.all_functions
+          ? std::string(
+                "pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
+                "WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'diastole') ")
+          : name_rows(work_, request.functions) +
+                " JOIN pg_proc p ON p.proname = q.name JOIN pg_namespace n ON n.oid = p.pronamespace WHERE CASE WHEN "
+                "q.schema = '' THEN n.nspname = ANY (current_schemas(true)) ELSE n.nspname = q.schema END ";
   // i, s and v happen to be in order.
-  const auto found = work_.exec(
-      "SELECT n.nspname, p.proname, max(p.provolatile::text) FROM " + name_rows(work_, names) +
-      " JOIN pg_proc p ON p.proname = q.name JOIN pg_namespace n ON n.oid = p.pronamespace "
-      "WHERE CASE WHEN q.schema = '' THEN n.nspname = ANY (current_schemas(true)) ELSE n.nspname = q.schema END "
-      "GROUP BY 1, 2 ORDER BY 1, 2");
+  const auto found = work_.exec("SELECT n.nspname, p.proname, max(p.provolatile::text) FROM " + wanted +
+                                "GROUP BY 1, 2 ORDER BY 1, 2");
   for (const auto& row : found) {
     snapshot_.functions.push_back(
         {.name = {row[0].as<std::string>(), row[1].as<std::string>()}, .volatility = row[2].as<std::string>().at(0)});

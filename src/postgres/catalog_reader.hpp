@@ -32,7 +32,7 @@ class CatalogReader {
   [[nodiscard]] Oids named(const std::vector<core::RelationName>& names, std::string_view what) const;
   void concern(const core::CatalogRequest& request, const Oids& types, const Oids& hanging);
   [[nodiscard]] Oids tables_using(const Oids& types) const;
-  void functions(const std::vector<core::RelationName>& names);
+  void functions(const core::CatalogRequest& request);
   void types(const Oids& requested);
   void used_types(const Oids& all, std::map<Oid, core::CatalogType*>& by_oid) const;
 

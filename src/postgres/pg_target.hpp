@@ -1,7 +1,7 @@
 // The adapter of ports::Target. Its methods are spread by subject: target.cpp (fence, ledger, statements in a
 // transaction), target_concurrently.cpp, target_backfill.cpp, target_verification.cpp, target_vacuum.cpp,
 // target_pressure.cpp, target_preflight.cpp, target_catalog.cpp, target_sessions.cpp, target_gate.cpp (fence of a gate,
-// last look), target_quarantine.cpp.
+// last look), target_quarantine.cpp, target_statements.cpp.
 #pragma once
 
 #include <cstdint>
@@ -81,6 +81,7 @@ class PgTarget final : public ports::Target {
                                                              std::stop_token stop) override;
   ports::TargetResult<std::vector<core::RowFault>> backfill_finish(const ports::BackfillWork& work) override;
   ports::TargetResult<core::SessionScan> sessions(const ports::SessionRequest& request) override;
+  ports::TargetResult<std::vector<core::ServerStatements>> statements(const std::vector<std::string>& words) override;
   ports::TargetResult<std::vector<std::string>> keep_out(const ports::GateWork& work) override;
   ports::TargetResult<void> let_in(const ports::GateWork& work, std::stop_token stop) override;
   ports::TargetResult<std::int64_t> end_sessions(const std::vector<core::Session>& sessions) override;

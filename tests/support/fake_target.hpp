@@ -16,8 +16,8 @@
 namespace diastole::test {
 
 // Calls are named "<what> <step>": prepare, preflight expand, catalog, settle column, do column, undo column, begin
-// copy, pressure copy, batch copy, again copy, remaining copy, finish copy; sessions, keep out, let in, end sessions,
-// quarantine.
+// copy, pressure copy, batch copy, again copy, remaining copy, finish copy; sessions, statements, keep out, let in, end
+// sessions, quarantine.
 class FakeTarget : public ports::Target, public ScriptedCalls {
  public:
   void set_preflight(std::vector<core::Reason> reasons) {
@@ -54,10 +54,19 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
     const std::scoped_lock lock(mutex_);
     scan_.quarantined_for = time;
   }
+  // What its servers count; the words are not looked at.
+  void set_statements(std::vector<core::ServerStatements> statements) {
+    const std::scoped_lock lock(mutex_);
+    statements_ = std::move(statements);
+  }
   // What the look inside contract's transactions sees instead.
   void set_last_look(std::optional<std::vector<core::Session>> sessions) {
     const std::scoped_lock lock(mutex_);
     last_look_ = std::move(sessions);
+  }
+  [[nodiscard]] std::vector<std::string> last_words() const {
+    const std::scoped_lock lock(mutex_);
+    return last_words_;
   }
   [[nodiscard]] ports::GateWork last_gate_work() const {
     const std::scoped_lock lock(mutex_);
@@ -183,6 +192,13 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
       return scan;
     });
   }
+  Answer<std::vector<core::ServerStatements>> statements(const std::vector<std::string>& words) override {
+    using Statements = std::vector<core::ServerStatements>;
+    return call<Statements>("statements", nullptr, {}, [&]() -> Answer<Statements> {
+      last_words_ = words;
+      return statements_;
+    });
+  }
   Answer<std::vector<std::string>> keep_out(const ports::GateWork& work) override {
     using Roles = std::vector<std::string>;
     return call<Roles>("keep out", nullptr, {}, [&]() -> Answer<Roles> {
@@ -303,6 +319,8 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
   std::vector<int> asked_rows_;
   core::SessionScan scan_{.at = {}, .servers = {{"primary", "", {}}}, .sessions = {}, .quarantined_for = {}};
   std::optional<std::vector<core::Session>> last_look_;
+  std::vector<core::ServerStatements> statements_;
+  std::vector<std::string> last_words_;
   std::set<std::string> kept_out_;
   ports::GateWork last_gate_work_;
   std::vector<std::string> done_;

@@ -11,6 +11,8 @@
 #include <optional>
 #include <pqxx/pqxx>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "diastole/postgres/embedded_cluster.hpp"
 
@@ -19,9 +21,7 @@ namespace diastole::test {
 class PostgresEnvironment : public ::testing::Environment {
  public:
   void SetUp() override {
-    auto started = postgres::EmbeddedCluster::start(
-        {.data_dir = data_dir_,
-         .settings = {{"fsync", "off"}, {"full_page_writes", "off"}, {"max_prepared_transactions", "10"}}});
+    auto started = postgres::EmbeddedCluster::start({.data_dir = data_dir_, .settings = settings_});
     if (!started) FAIL() << started.error().message;
     cluster_ = std::move(*started);
   }
@@ -30,10 +30,15 @@ class PostgresEnvironment : public ::testing::Environment {
   // Before the tests run; the directory is not there yet, and is the caller's to remove.
   void keep_in(const std::filesystem::path& data_dir) { data_dir_ = data_dir; }
 
+  // Before the tests run.
+  void set(const std::string& name, const std::string& value) { settings_.emplace_back(name, value); }
+
   [[nodiscard]] postgres::EmbeddedCluster& cluster() { return *cluster_; }
   [[nodiscard]] std::string next_database() { return fmt::format("test_{}", ++databases_); }
 
  private:
+  std::vector<std::pair<std::string, std::string>> settings_{
+      {"fsync", "off"}, {"full_page_writes", "off"}, {"max_prepared_transactions", "10"}};
   std::optional<std::filesystem::path> data_dir_;
   std::unique_ptr<postgres::EmbeddedCluster> cluster_;
   int databases_ = 0;

@@ -11,6 +11,7 @@
 #include <pqxx/pqxx>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/postgres.hpp"
@@ -21,7 +22,8 @@ namespace diastole::test {
 
 class Standby {
  public:
-  explicit Standby(const std::string& name) : name_(name) {
+  using Settings = std::vector<std::pair<std::string, std::string>>;
+  explicit Standby(const std::string& name, const Settings& more = {}) : name_(name) {
     const auto data = directory_.path() / "standby";
     std::filesystem::create_directory(data);
     const auto copy = data / "pg";
@@ -33,8 +35,9 @@ class Standby {
         "primary_conninfo = '{} application_name={}'\nwal_retrieve_retry_interval = '200ms'\n", cluster().dsn(), name_);
     give_to_server(data);
     // A standby is not allowed less than its primary has.
-    auto started = postgres::EmbeddedCluster::start(
-        {.data_dir = data, .settings = {{"fsync", "off"}, {"max_prepared_transactions", "10"}}});
+    Settings settings{{"fsync", "off"}, {"max_prepared_transactions", "10"}};
+    settings.insert(settings.end(), more.begin(), more.end());
+    auto started = postgres::EmbeddedCluster::start({.data_dir = data, .settings = settings});
     if (!started) throw std::runtime_error(started.error().message);
     server_ = std::move(*started);
   }

@@ -190,6 +190,7 @@ struct CatalogRequest {
     friend auto operator<=>(const Object&, const Object&) = default;
   };
   std::vector<Object> objects = {};  // to be dropped
+  bool all_functions = false;        // every one but PostgreSQL's own
 };
 
 }  // namespace diastole::core

@@ -8,6 +8,7 @@
 #include "diastole/core/backfill.hpp"
 #include "diastole/core/gate.hpp"
 #include "diastole/core/pressure.hpp"
+#include "diastole/core/statements.hpp"
 #include "diastole/engine/fleet.hpp"
 #include "diastole/engine/journal.hpp"
 #include "diastole/ports/clock.hpp"
@@ -39,7 +40,8 @@ struct EngineSettings {
 struct Gates {
   core::GateVerdict contract;
   std::map<StepId, core::GateVerdict> needs;
-  std::optional<core::SessionScan> sessions;  // the latest look at the target's
+  std::optional<core::SessionScan> sessions;            // the latest look at the target's
+  std::shared_ptr<const core::StatementAdvice> advice;  // likewise, at the queries; null: none yet
 };
 
 using Targets = std::map<TargetName, ports::Target*>;

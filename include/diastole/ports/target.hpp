@@ -189,6 +189,13 @@ class Target {
   // within a few seconds, whatever they do. A server that cannot be asked, or shows other roles' sessions only in part,
   // is in it with the reason. Needs no prepare(), changes nothing. `at` is the caller's to set.
   [[nodiscard]] virtual TargetResult<core::SessionScan> sessions(const SessionRequest& request) = 0;
+  // Queries that clients run on this database, by pg_stat_statements of each of the same servers, the primary first;
+  // those that hold one of `words` (in lower case of ASCII), read or write rows and are of other roles than ours. At
+  // most 5,000 of each server, the most called first; a text of more than 65,536 characters is cut. Within a few
+  // seconds, whatever the servers do. What a server cannot tell is in it with the reason; a server without
+  // pg_stat_statements is no error.
+  [[nodiscard]] virtual TargetResult<std::vector<core::ServerStatements>> statements(
+      const std::vector<std::string>& words) = 0;
   // Keeps old code out, in one transaction under the fence of epochs: notes the plan's gate epoch and takes the login
   // from the roles. Returns those that have none now for this plan's sake. Again is no harm. conflict where our role
   // may not.

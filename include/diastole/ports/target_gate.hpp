@@ -11,6 +11,7 @@
 #include "diastole/core/plan.hpp"
 #include "diastole/core/reason.hpp"
 #include "diastole/core/sessions.hpp"
+#include "diastole/core/statements.hpp"
 
 namespace diastole::ports {
 

@@ -226,5 +226,24 @@ TEST(ShowPaceTest, IsALineForEachBackfill) {
             "a: no bounds\nb: at most batches of 100 rows\n");
 }
 
+TEST(ShowAdviceTest, OnlyQueriesThatGrewAreShown) {
+  json gate;
+  EXPECT_EQ(show_advice(gate), "");
+  gate["advice"] = json::parse(R"([
+    {"query": "SELECT name\n  FROM users", "role": "api", "server": "primary", "uses": ["users.name"], "sure": true,
+     "calls": 12, "first_seen": "t0", "last_grew": "t1"},
+    {"query": "q", "role": "jobs", "server": "replica 1", "uses": ["users.name", "users.age"], "sure": false,
+     "calls": 3, "first_seen": "t0", "last_grew": "t0"},
+    {"query": "quiet", "role": "api", "server": "primary", "uses": ["users.name"], "sure": true, "calls": 9,
+     "first_seen": "t0", "last_grew": null}])");
+  EXPECT_EQ(show_advice(gate),
+            "  still used: users.name by role api on primary, last seen t1, 12 calls: SELECT name FROM users\n"
+            "  still used: perhaps users.name, users.age by role jobs on replica 1, last seen t0, 3 calls: q\n");
+  for (int i = 0; i < 4; ++i) gate["advice"].push_back(gate["advice"][0]);
+  EXPECT_TRUE(show_advice(gate).ends_with("\n  and by at least 1 more query\n")) << show_advice(gate);
+  EXPECT_EQ(show_advice({{"advice_missing", "why"}}),
+            "  no word of the queries that still use what contract drops: why\n");
+}
+
 }  // namespace
 }  // namespace diastole::cli

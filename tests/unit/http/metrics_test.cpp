@@ -97,5 +97,27 @@ TEST(MetricsTest, OnlyBackfillsUnderWayAreThere) {
   EXPECT_THAT(metrics_text({}), HasSubstr("\ndiastole_plans{stage=\"accepted\",condition=\"active\"} 0\n"));
 }
 
+std::string growing(const std::shared_ptr<const core::StatementAdvice>& advice, WallTime now) {
+  engine::Gates gates;
+  gates.advice = advice;
+  const auto text = gate_metrics_text({{std::make_shared<const core::PlanState>(backfilling()), gates}}, now);
+  const auto at = text.find("\ndiastole_gate_statements_growing{");
+  return at == std::string::npos ? "" : text.substr(at + 1, text.find('\n', at + 1) - at - 1);
+}
+
+TEST(MetricsTest, QueriesThatGrewInTheLastTenMinutesAreCounted) {
+  const WallTime now{std::chrono::hours{1'000}};
+  core::StatementAdvice advice;
+  EXPECT_EQ(growing(nullptr, now), "") << "nobody has looked";
+  advice.missing = "pg_stat_statements is not installed in this database";
+  EXPECT_EQ(growing(std::make_shared<core::StatementAdvice>(advice), now), "") << "nobody knows";
+  advice.missing.clear();
+  advice.statements.resize(3);
+  advice.statements[0].last_grew = now - std::chrono::minutes{10};
+  advice.statements[1].last_grew = now - std::chrono::minutes{11};
+  EXPECT_EQ(growing(std::make_shared<core::StatementAdvice>(advice), now),
+            R"(diastole_gate_statements_growing{plan="main.rename"} 1)");
+}
+
 }  // namespace
 }  // namespace diastole::http
