@@ -157,8 +157,8 @@ class Daemon::Impl {
     for (const auto& [name, known] : config_.targets) {
       std::vector<std::string> replicas;
       for (const auto& replica : known.replicas) replicas.push_back(replica.reveal());
-      auto& target = targets_[name] = postgres::make_target(TargetName(name), known.dsn.reveal(), state_->owner(),
-                                                            *log_, known.disk, std::move(replicas));
+      auto& target = targets_[name] =
+          postgres::make_target(TargetName(name), known.dsn.reveal(), state_->owner(), *log_, known.disk, replicas);
       targets[TargetName(name)] = target.get();
     }
     if (auto loaded = floors_.load(*plans_); !loaded) return loaded;

@@ -53,7 +53,7 @@ bool holds_fence(Connection& connection, pqxx::work& work, Epoch epoch, const st
 }  // namespace
 
 std::unique_ptr<ports::Target> make_target(const TargetName& name, std::string dsn, std::string owner, ports::Log& log,
-                                           std::filesystem::path disk, std::vector<std::string> replicas) {
+                                           std::filesystem::path disk, const std::vector<std::string>& replicas) {
   return std::make_unique<PgTarget>(name, std::move(dsn), std::move(owner), log, std::move(disk), replicas);
 }
 

@@ -19,6 +19,6 @@ namespace diastole::postgres {
 // holds a DSN.
 [[nodiscard]] std::unique_ptr<ports::Target> make_target(const TargetName& name, std::string dsn, std::string owner,
                                                          ports::Log& log, std::filesystem::path disk = {},
-                                                         std::vector<std::string> replicas = {});
+                                                         const std::vector<std::string>& replicas = {});
 
 }  // namespace diastole::postgres
