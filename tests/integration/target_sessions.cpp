@@ -33,8 +33,8 @@ class SessionsTest : public TargetTest {
   [[nodiscard]] std::unique_ptr<ports::Target> target_as(const std::string& role) {
     return postgres::make_target(TargetName{"main"}, dsn_ + " user=" + role, kOwner, log_);
   }
-  [[nodiscard]] std::unique_ptr<ports::Target> with_replicas(std::vector<std::string> replicas) {
-    return postgres::make_target(TargetName{"main"}, dsn_, kOwner, log_, {}, std::move(replicas));
+  [[nodiscard]] std::unique_ptr<ports::Target> with_replicas(const std::vector<std::string>& replicas) {
+    return postgres::make_target(TargetName{"main"}, dsn_, kOwner, log_, {}, replicas);
   }
   [[nodiscard]] static SessionScan look(ports::Target& target, std::vector<std::string> roles = {}) {
     return expect_ok(target.sessions({.plan = PlanId{"main.test"}, .roles = std::move(roles)}));
