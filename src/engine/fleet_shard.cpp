@@ -52,7 +52,7 @@ Result<Slot> FleetShard::arrive(Service& service, Slot entry, const Heartbeat& h
   if (auto room = room_for_one(); !room) return std::unexpected(std::move(room.error()));
   if (entry == kNoSlot) entry = make_entry(service, heartbeat.instance);
   const Slot slot = make_member(entry, heartbeat.incarnation, core::Source::heartbeat);
-  set_polls_aside(entry);
+  set_polls_aside(entry, heartbeat.version);
   return slot;
 }
 
@@ -172,7 +172,7 @@ void FleetShard::load(const ports::InstanceRecord& record, bool fresh, MonoTime 
   link(slot, !fresh ? State::presumed : record.silent ? State::silent : State::live);
   // Or the next start, soon enough, would take it for live.
   if (!fresh && !record.silent) mark_dirty(slot);
-  if (has_heartbeats(entry)) set_polls_aside(entry);
+  if (has_heartbeats(entry)) set_polls_aside(entry, record.version);
   settle_conflict(entry);
 }
 
@@ -222,15 +222,16 @@ bool FleetShard::end_if_gone(Slot slot) {
   return true;
 }
 
-// A heartbeat has come: what a poll says of the same instance is compared with it from now on.
-void FleetShard::set_polls_aside(Slot entry) {
+// A heartbeat has come, of that version: what a poll says of the same instance is compared with it from now on. Where
+// they agree there is nothing to compare until the next poll.
+void FleetShard::set_polls_aside(Slot entry, const std::string& version) {
   const Slot slot = member_of(entry, "", core::Source::poll);
   if (slot == kNoSlot || members_[slot].state == State::aside) return;
   auto record = record_of(slot);
   record.gone = true;
   gone_.push_back(std::move(record));
-  const bool live = members_[slot].state == State::live;
-  if (!live || tally_of(members_[slot]).version.empty()) {
+  const auto& polled = tally_of(members_[slot]).version;
+  if (members_[slot].state != State::live || polled.empty() || polled == version) {
     end_member(slot);
   } else {
     move(slot, State::aside);

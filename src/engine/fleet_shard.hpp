@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <boost/unordered/unordered_flat_set.hpp>
 #include <deque>
 #include <map>
@@ -12,23 +11,10 @@
 #include <unordered_map>
 
 #include "diastole/engine/fleet.hpp"
-#include "fleet_pace.hpp"
+#include "fleet_commons.hpp"
 #include "fleet_slots.hpp"
 
 namespace diastole::engine {
-
-// What all shards share.
-struct FleetCommons {
-  FleetCommons(const ports::Clock& registry_clock, const FleetSettings& registry_settings)
-      : clock(registry_clock),
-        settings(registry_settings),
-        pace(settings.heartbeat, settings.suspect_after, settings.max_rate) {}
-
-  const ports::Clock& clock;
-  const FleetSettings settings;
-  FleetPace pace;
-  std::atomic<std::int64_t> members = 0;
-};
 
 class FleetShard {
  public:
@@ -176,7 +162,7 @@ class FleetShard {
   void renew(Slot member, std::uint32_t version, State state, Now now);
   void fall_silent(Slot member);
   [[nodiscard]] bool end_if_gone(Slot member);
-  void set_polls_aside(Slot entry);
+  void set_polls_aside(Slot entry, const std::string& version);
   void count_polls(Slot entry);
   void move(Slot member, State state);
   void settle_conflict(Slot entry);

@@ -184,10 +184,9 @@ void FleetShard::count(Slot slot, bool in) {
 void FleetShard::link(Slot slot, State state) {
   auto& member = members_[slot];
   auto& list = tally_of(member).lists[static_cast<std::size_t>(state)];
-  // Nearly always the latest. Those aside are compared, not counted: one that leaves a little late does no harm.
+  // Nearly always the latest.
   Slot before = list.back;
-  if (state != State::aside)
-    while (before != kNoSlot && members_[before].last_seen > member.last_seen) before = members_[before].before;
+  while (before != kNoSlot && members_[before].last_seen > member.last_seen) before = members_[before].before;
   member.before = before;
   member.after = before == kNoSlot ? list.front : members_[before].after;
   (before == kNoSlot ? list.front : members_[before].after) = slot;
