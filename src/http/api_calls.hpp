@@ -12,7 +12,7 @@ namespace diastole::http {
 
 struct Call {
   const Request& request;
-  Principal principal;
+  const Principal& principal;
   std::vector<std::string> parameters;  // in the order of the pattern
 };
 
@@ -60,6 +60,8 @@ class ApiCalls {
   const ApiSettings& settings_;
 };
 
+// 415 where the body is not declared as JSON, 413 over `limit`.
+[[nodiscard]] std::optional<Response> body_refusal(const Request& request, std::size_t limit);
 // The body as a JSON value; 415 where it is not declared as JSON, 413 over `limit`, 400 where it does not parse.
 [[nodiscard]] std::expected<nlohmann::json, Response> json_body(const Request& request, std::size_t limit);
 // 409: the version does not reach this floor.

@@ -6,6 +6,7 @@
 #include <functional>
 #include <iterator>
 #include <optional>
+#include <utility>
 
 namespace diastole::http {
 namespace {
@@ -30,6 +31,16 @@ std::vector<Backfill> backfills_of(const std::vector<engine::StatePtr>& plans) {
     }
   }
   return found;
+}
+
+// Versions are what instances say: any visible text.
+std::string escaped(std::string_view label) {
+  std::string out;
+  for (const char c : label) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out;
 }
 
 using Value = std::function<std::optional<double>(const Backfill&)>;
@@ -98,8 +109,8 @@ void count_plans(std::string& out, const std::vector<engine::StatePtr>& plans) {
 
 }  // namespace
 
-void metric_head(std::string& out, std::string_view name, std::string_view help) {
-  fmt::format_to(std::back_inserter(out), "# HELP {} {}\n# TYPE {} gauge\n", name, help, name);
+void metric_head(std::string& out, std::string_view name, std::string_view help, std::string_view type) {
+  fmt::format_to(std::back_inserter(out), "# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
 }
 
 std::string metrics_text(const std::vector<engine::StatePtr>& unfinished) {
@@ -114,6 +125,36 @@ std::string metrics_text(const std::vector<engine::StatePtr>& unfinished) {
     }
   }
   tell_reasons(out, backfills);
+  return out;
+}
+
+std::string fleet_metrics_text(const core::FleetView& fleet, engine::HeartbeatCounts heartbeats) {
+  std::string out;
+  const auto add = [&out](fmt::string_view form, const auto&... values) {
+    fmt::vformat_to(std::back_inserter(out), form, fmt::make_format_args(values...));
+  };
+  metric_head(out, "diastole_fleet_instances",
+              "Processes known, each incarnation its own; silent ones block the gate.");
+  for (const auto& service : fleet.services) {
+    for (const auto& tally : service.versions) {
+      const auto version = escaped(tally.version);
+      // One line a version for as long as somebody runs it: every deployment brings a new one.
+      if (tally.live + tally.silent == 0) continue;
+      for (const auto& [kind, count] : {std::pair("live", tally.live), std::pair("silent", tally.silent)}) {
+        add("diastole_fleet_instances{{service=\"{}\",version=\"{}\",class=\"{}\"}} {}\n", service.service.str(),
+            version, kind, count);
+      }
+    }
+  }
+  metric_head(out, "diastole_fleet_conflicts", "Instances whose sources name different versions.");
+  for (const auto& service : fleet.services)
+    add("diastole_fleet_conflicts{{service=\"{}\"}} {}\n", service.service.str(), service.conflicts);
+  metric_head(out, "diastole_fleet_suspect_seconds", "Silence for so long makes an instance unknown.");
+  add("diastole_fleet_suspect_seconds {}\n", std::chrono::duration<double>(fleet.suspect_after).count());
+  metric_head(out, "diastole_heartbeats_total", "Heartbeats taken since the start; a replayed one renews nothing.",
+              "counter");
+  add("diastole_heartbeats_total{{result=\"accepted\"}} {}\n", heartbeats.accepted);
+  add("diastole_heartbeats_total{{result=\"replayed\"}} {}\n", heartbeats.replayed);
   return out;
 }
 

@@ -1,4 +1,4 @@
-// The plans as metrics, in Prometheus' text format 0.0.4.
+// The plans and the fleet as metrics, in Prometheus' text format 0.0.4.
 // https://prometheus.io/docs/instrumenting/exposition_formats/
 #pragma once
 
@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "diastole/base/time.hpp"
+#include "diastole/core/fleet.hpp"
+#include "diastole/engine/fleet.hpp"
 #include "diastole/engine/journal.hpp"
 #include "diastole/engine/reconciler.hpp"
 
@@ -16,9 +18,11 @@ inline constexpr const char* kMetricsType = "text/plain; version=0.0.4; charset=
 
 // Of unfinished plans: how many there are in each stage and condition, and how far the backfills are that have begun.
 [[nodiscard]] std::string metrics_text(const std::vector<engine::StatePtr>& unfinished);
+// Who runs what, by service and version, and what their reports were worth since the start.
+[[nodiscard]] std::string fleet_metrics_text(const core::FleetView& fleet, engine::HeartbeatCounts heartbeats);
 
-// HELP and TYPE of a gauge.
-void metric_head(std::string& out, std::string_view name, std::string_view help);
+// HELP and TYPE.
+void metric_head(std::string& out, std::string_view name, std::string_view help, std::string_view type = "gauge");
 
 struct GateLook {
   engine::StatePtr state;

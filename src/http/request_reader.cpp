@@ -146,10 +146,9 @@ Request RequestReader::release() {
   Request request;
   request.method = std::string(head.method_string());
   for (const auto& header : head) {
-    const std::string value(header.value());
-    const auto [at, fresh] = request.headers.emplace(lower_case(header.name_string()), value);
+    const auto [at, fresh] = request.headers.emplace(lower_case(header.name_string()), header.value());
     if (!fresh) {
-      at->second += ", " + value;  // RFC 9110, 5.3
+      at->second.append(", ").append(header.value());  // RFC 9110, 5.3
     }
   }
   request.body = std::move(head.body());

@@ -19,7 +19,6 @@ namespace {
 
 using boost::system::error_code;
 
-constexpr std::size_t kReadBytes = 8 * 1024;
 constexpr std::size_t kMaxPipelinedBytes = 16 * 1024;  // read ahead of a long poll's answer
 constexpr std::size_t kRequestsPerThread = 32;         // in the pool, running ones included
 constexpr int kClientGone = 499;                       // in the log only, as nginx has it
@@ -163,10 +162,9 @@ Task<bool> Session::first_byte() {
 }
 
 Task<bool> Session::fill() {
-  auto input = asio::dynamic_buffer(buffered_);
-  const auto space = input.prepare(kReadBytes);
-  const auto [error, bytes] = co_await socket_.async_read_some(space, kAsTuple);
-  input.commit(bytes);
+  // By way of a buffer: a string would have to be filled with zeros first, for every read.
+  const auto [error, bytes] = co_await socket_.async_read_some(asio::buffer(read_), kAsTuple);
+  buffered_.append(read_.data(), bytes);
   co_return !error;
 }
 
@@ -374,6 +372,9 @@ Task<bool> Session::write(std::string head, std::string body) {
 }
 
 void Session::log_access(int status) {
+  if (!server_.log.keeps(ports::LogLevel::debug)) {
+    return;
+  }
   const std::chrono::duration<double, std::milli> took = SteadyClock::now() - received_;
   server_.log.debug("request", {{"method", method_},
                                 {"path", target_.substr(0, target_.find('?'))},

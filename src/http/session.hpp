@@ -112,6 +112,7 @@ class Session : public std::enable_shared_from_this<Session> {
   const bool reserved_;
   Socket socket_;
   std::string buffered_;  // received, not parsed yet
+  std::array<char, 8 * 1024> read_{};
 
   Timer timer_;
   SteadyClock::time_point timer_at_ = SteadyClock::time_point::max();  // max: not running

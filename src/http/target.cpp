@@ -111,6 +111,7 @@ Result<Target> parse_target(std::string_view target) {
     return fail(ErrorCode::invalid_argument, "the target holds a fragment");
   }
   Target result;
+  result.path.reserve(4);
   std::string_view query = target;
   std::string_view path = take_until(query, '?');
   for (bool more = path.size() > 1; more;) {

@@ -4,7 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
+#include <ctime>
+#include <string>
 
 namespace diastole::http {
 namespace {
@@ -51,26 +52,35 @@ std::string header_value(std::string value) {
   return value;
 }
 
-std::string http_date(std::chrono::system_clock::time_point now) {
-  return fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(std::chrono::system_clock::to_time_t(now)));
+// Put into words once a second.
+const std::string& http_date(std::chrono::system_clock::time_point now) {
+  thread_local std::time_t second = -1;
+  thread_local std::string text;
+  if (const auto at = std::chrono::system_clock::to_time_t(now); at != second) {
+    text = fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(at));
+    second = at;
+  }
+  return text;
 }
 
 }  // namespace
 
 std::string response_head(const Response& response, bool keep_alive, std::chrono::system_clock::time_point now) {
   std::string head;
-  auto out = std::back_inserter(head);
-  fmt::format_to(out, "HTTP/1.1 {} {}\r\nDate: {}\r\n", response.status, reason_phrase(response.status),
-                 http_date(now));
+  head.reserve(256);
+  const auto add = [&head](auto... parts) { (head.append(parts), ...); };
+  add("HTTP/1.1 ", std::to_string(response.status), " ", reason_phrase(response.status), "\r\nDate: ");
+  head += http_date(now);
   if (!response.body.empty()) {
-    fmt::format_to(out, "Content-Type: {}\r\n", header_value(response.content_type));
+    add("\r\nContent-Type: ", header_value(response.content_type));
   }
   if (response.status != 204 && response.status != 304) {  // RFC 9110, 8.6
-    fmt::format_to(out, "Content-Length: {}\r\n", response.body.size());
+    add("\r\nContent-Length: ", std::to_string(response.body.size()));
   }
   for (const auto& [name, value] : response.headers) {
-    fmt::format_to(out, "{}: {}\r\n", name, header_value(value));
+    add("\r\n", name, ": ", header_value(value));
   }
+  head += "\r\n";
   head += keep_alive ? "\r\n" : "Connection: close\r\n\r\n";
   return head;
 }

@@ -64,6 +64,8 @@ class SpdLog final : public ports::Log {
     logger_.set_error_handler([](const std::string&) {});
   }
 
+  [[nodiscard]] bool keeps(ports::LogLevel level) const override { return logger_.should_log(spdlog_level(level)); }
+
   void write(ports::LogLevel level, std::string_view message, std::initializer_list<ports::LogField> fields) override {
     const spdlog::level::level_enum at = spdlog_level(level);
     if (!logger_.should_log(at)) return;

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -13,13 +14,13 @@
 namespace diastole::http {
 
 struct Request {
-  std::string method;                          // GET, POST, PATCH, DELETE
-  std::vector<std::string> path;               // segments, percent-decoded: /v1/plans/x is {"v1", "plans", "x"}
-  std::map<std::string, std::string> query;    // percent-decoded; a repeated key is refused before this
-  std::map<std::string, std::string> headers;  // names in lower case
+  std::string method;                        // GET, POST, PATCH, DELETE
+  std::vector<std::string> path;             // segments, percent-decoded: /v1/plans/x is {"v1", "plans", "x"}
+  std::map<std::string, std::string> query;  // percent-decoded; a repeated key is refused before this
+  std::map<std::string, std::string, std::less<>> headers;  // names in lower case
   std::string body;
 
-  [[nodiscard]] std::optional<std::string> header(const std::string& lower_name) const;
+  [[nodiscard]] std::optional<std::string_view> header(std::string_view lower_name) const;
 };
 
 struct Response {

@@ -21,6 +21,9 @@ class Log {
   virtual ~Log() = default;
   virtual void write(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) = 0;
 
+  // Whether a line of that level would be kept: for what is not worth putting into words otherwise.
+  [[nodiscard]] virtual bool keeps(LogLevel) const { return true; }
+
   void debug(std::string_view message, std::initializer_list<LogField> fields = {}) {
     write(LogLevel::debug, message, fields);
   }

@@ -119,5 +119,27 @@ TEST(MetricsTest, QueriesThatGrewInTheLastTenMinutesAreCounted) {
             R"(diastole_gate_statements_growing{plan="main.rename"} 1)");
 }
 
+TEST(MetricsTest, TheFleetIsCountedByServiceVersionAndClass) {
+  core::FleetView fleet;
+  fleet.suspect_after = Milliseconds{40'500};
+  core::ServiceTally api;
+  api.service = ServiceName("api");
+  api.conflicts = 2;
+  api.versions.push_back({.version = "1.0.0", .live = 3, .silent = 1});
+  api.versions.push_back({.version = "a\\\"b"});
+  api.versions.push_back({.version = "c\"d", .live = 1});
+  fleet.services.push_back(api);
+  const auto text = fleet_metrics_text(fleet, {.accepted = 9'000'000'000, .replayed = 5});
+  EXPECT_THAT(text, HasSubstr("\ndiastole_fleet_instances{service=\"api\",version=\"1.0.0\",class=\"live\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("\ndiastole_fleet_instances{service=\"api\",version=\"1.0.0\",class=\"silent\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr(R"(version="c\"d",class="live"} 1)"));
+  EXPECT_THAT(text, Not(HasSubstr("version=\"a"))) << "nobody runs it";
+  EXPECT_THAT(text, HasSubstr("\ndiastole_fleet_conflicts{service=\"api\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("\ndiastole_fleet_suspect_seconds 40.5\n"));
+  EXPECT_THAT(text, HasSubstr("# TYPE diastole_heartbeats_total counter\n"));
+  EXPECT_THAT(text, HasSubstr("\ndiastole_heartbeats_total{result=\"accepted\"} 9000000000\n"));
+  EXPECT_THAT(text, HasSubstr("\ndiastole_heartbeats_total{result=\"replayed\"} 5\n"));
+}
+
 }  // namespace
 }  // namespace diastole::http
