@@ -125,9 +125,9 @@ TEST(MetricsTest, TheFleetIsCountedByServiceVersionAndClass) {
   core::ServiceTally api;
   api.service = ServiceName("api");
   api.conflicts = 2;
-  api.versions.push_back({.version = "1.0.0", .live = 3, .silent = 1});
-  api.versions.push_back({.version = "a\\\"b"});
-  api.versions.push_back({.version = "c\"d", .live = 1});
+  api.versions.push_back({"1.0.0", 3, 1, {}});
+  api.versions.push_back({"a\\\"b", 0, 0, {}});
+  api.versions.push_back({"c\"d", 1, 0, {}});
   fleet.services.push_back(api);
   const auto text = fleet_metrics_text(fleet, {.accepted = 9'000'000'000, .replayed = 5});
   EXPECT_THAT(text, HasSubstr("\ndiastole_fleet_instances{service=\"api\",version=\"1.0.0\",class=\"live\"} 3\n"));
