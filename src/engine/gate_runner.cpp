@@ -25,6 +25,13 @@ core::Reason budget_spent(const core::PlanState& state) {
   return reason;
 }
 
+std::vector<core::Reason> logins_back(const core::DrainLook& look) {
+  std::vector<core::Reason> out;
+  std::ranges::copy_if(look.obstacles, std::back_inserter(out),
+                       [](const core::Reason& reason) { return reason.kind == core::ReasonKind::role_can_login; });
+  return out;
+}
+
 core::Reason still_there(const core::Session& session) {
   core::Reason reason;
   reason.kind = core::ReasonKind::session_old;
@@ -39,6 +46,17 @@ core::Reason still_there(const core::Session& session) {
 }
 
 }  // namespace
+
+// After a failover to a standby that had not seen the fence, or a restore: to be raised anew, from the beginning.
+core::Reason fence_lost(const std::string& message) {
+  core::Reason reason;
+  reason.kind = core::ReasonKind::gate_restoring;
+  reason.object = "gate";
+  reason.message = "the target does not know of the fence any more";
+  if (!message.empty()) reason.message += ": " + message;
+  reason.clears = "it is raised anew by itself, once the gate opens";
+  return reason;
+}
 
 const std::vector<core::Tool>& Runner::tools(const TargetName& target) const {
   static const std::vector<core::Tool> kNone;
@@ -77,6 +95,11 @@ ports::LastLook Runner::last_look(const core::PlanState& state, core::GateVerdic
             auto scan = seen;
             scan.at = clock_.now().mono;
             verdict = judge_(state, scan);
+            // What a fence has taken may be given back by somebody else, and with it sessions that can begin.
+            for (auto& reason : logins_back(core::look_at_drain(state.plan.gate, scan, tools(state.plan.target)))) {
+              verdict.contradictions.push_back(reason);
+              verdict.reasons.push_back(std::move(reason));
+            }
             return verdict.reasons;
           }};
 }
@@ -86,10 +109,19 @@ ActResult Runner::at_gate(const core::PlanState& state, const core::Action& acti
   const StepId gate("gate");
   auto target = ready(state, lease_.epoch());
   if (!target) return {.again_later = later(state.plan, gate, target.error())};
-  if (std::holds_alternative<core::RaiseFence>(action)) return raise_fence(state, **target);
-  if (std::holds_alternative<core::Drain>(action)) return drain(state, **target, hand);
-  if (std::holds_alternative<core::Quarantine>(action)) return quarantine(state, **target, hand);
-  return lower_fence(state, **target, hand);
+  const auto perform_on = [&]() -> ActResult {
+    if (std::holds_alternative<core::RaiseFence>(action)) return raise_fence(state, **target);
+    if (std::holds_alternative<core::Drain>(action)) return drain(state, **target, hand);
+    if (std::holds_alternative<core::Quarantine>(action)) return quarantine(state, **target, hand);
+    return lower_fence(state, **target, hand);
+  };
+  auto result = perform_on();
+  if (result.again_later) {
+    // What comes back may be another server, or an older state of it.
+    const std::scoped_lock lock(mutex_);
+    prepared_.erase(state.plan.target);
+  }
+  return result;
 }
 
 ActResult Runner::note(const core::PlanState& state, const core::Event& event) {
@@ -146,7 +178,11 @@ ActResult Runner::quarantine(const core::PlanState& state, ports::Target& target
   auto renamed = target.quarantine(gate_work(state), hand.token());
   if (renamed) return note(state, core::Quarantined{*std::move(renamed)});
   if (renamed.error().code == ErrorCode::interrupted) return {};
-  return {.again_later = later(state.plan, StepId("quarantine"), renamed.error())};
+  ActResult result{.again_later = later(state.plan, StepId("quarantine"), renamed.error())};
+  // The fence is not there any more, or something else depends on what would be renamed: no reason to keep old code out
+  // for as long as that lasts.
+  if (renamed.error().code == ErrorCode::conflict) result.drain_failed = {*result.again_later};
+  return result;
 }
 
 ActResult Runner::lower_fence(const core::PlanState& state, ports::Target& target, Hand& hand) {

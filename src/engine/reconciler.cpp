@@ -53,6 +53,14 @@ bool wants_scan(const core::PlanState& state) {
   return false;
 }
 
+// A look that was asked for after the quarantine was recorded, and finds nothing in it.
+bool quarantine_lost(const core::PlanState& state, const std::optional<core::SessionScan>& scan, Now now) {
+  if (state.gate.stage != core::GateStage::quarantined || state.stage != core::Stage::backfilled) return false;
+  if (!state.gate.since || !scan || scan->quarantined_for || !scan->complete()) return false;
+  const auto age = now.mono - scan->at;
+  return age < core::kScanValid && age < now.wall - *state.gate.since;
+}
+
 }  // namespace
 
 class Reconciler::Impl {
@@ -284,6 +292,7 @@ class Reconciler::Impl {
     if (work.scan && now.mono - work.scan->at < core::kScanValid)
       observation.quarantined_for = work.scan->quarantined_for;
     observation.last_look = work.last_look;
+    if (quarantine_lost(state, work.scan, now)) observation.last_look.push_back(fence_lost("nothing is in quarantine"));
     observation.drain_failed = work.drain_failed;
     observation.step_in_hand = in_hand;
     if (work.hold && now.mono < work.hold_until) observation.hold = work.hold;

@@ -205,7 +205,8 @@ ActResult Runner::run(const Act& act) {
   if (act.step.backfill) return backfill(act);
   ports::StatementWork work{.id = act.id, .statements = act.step.statements};
   core::GateVerdict seen;
-  if (act.step.phase == core::Phase::contract) work.last_look = last_look(act.state, seen);
+  const bool looks_last = act.step.phase == core::Phase::contract;
+  if (looks_last) work.last_look = last_look(act.state, seen);
   const auto result = attempt(act, std::move(work));
   if (result) {
     return conclude(act, core::StepFinished{act.step.id, result->rows, result->duration,
@@ -219,6 +220,11 @@ ActResult Runner::run(const Act& act) {
     return {.again_later = later(act.state.plan, act.step.id, error), .preflight = {}};
   }
   if (error.code == ErrorCode::interrupted) {
+    // Refused before anything was looked at: the target does not know of the fence.
+    if (looks_last && seen.reasons.empty() && !act.hand.asked()) {
+      seen.reasons = {fence_lost(error.failure.message)};
+      seen.contradictions = seen.reasons;
+    }
     const auto why = seen.reasons.empty() ? "cancelled" : "the gate closed: " + seen.reasons.front().message;
     auto result_of = conclude(act, core::StepInterrupted{act.step.id, error.applied, act.hand.asked().value_or(why)});
     if (!seen.reasons.empty()) {

@@ -26,6 +26,9 @@ struct ActResult {
   std::vector<core::Reason> drain_failed = {};
 };
 
+// Why contract goes back where its target has lost the fence; `message` is the target's.
+[[nodiscard]] core::Reason fence_lost(const std::string& message);
+
 // The gate's verdict by this scan.
 using Judge = std::function<core::GateVerdict(const core::PlanState&, const core::SessionScan&)>;
 

@@ -59,6 +59,11 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
     const std::scoped_lock lock(mutex_);
     statements_ = std::move(statements);
   }
+  // Somebody else undoes what a fence has done to a role.
+  void give_login(const std::string& role) {
+    const std::scoped_lock lock(mutex_);
+    kept_out_.erase(role);
+  }
   // What the look inside contract's transactions sees instead.
   void set_last_look(std::optional<std::vector<core::Session>> sessions) {
     const std::scoped_lock lock(mutex_);
@@ -281,6 +286,8 @@ class FakeTarget : public ports::Target, public ScriptedCalls {
     return call<ports::WorkDone>(name, &work.id, std::move(stop), [&]() -> Answer<ports::WorkDone> {
       if (work.last_look) {
         auto scan = scan_;
+        for (const auto& role : work.last_look->request.roles)
+          scan.servers.front().logins.push_back({role, !kept_out_.contains(role)});
         if (last_look_) scan.sessions = *last_look_;
         if (!work.last_look->judge(scan).empty())
           return std::unexpected(ports::TargetError{ErrorCode::interrupted, {}, core::Applied::none});
