@@ -22,8 +22,10 @@ constexpr std::size_t kLongestText = 65'536;
 
 constexpr const char* kAbout =
     "SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint, "
-    "pg_has_role('pg_read_all_stats', 'USAGE'), session_user, (SELECT n.nspname FROM pg_extension e "
-    "JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements')";
+    "pg_has_role('pg_read_all_stats', 'USAGE'), session_user, e.nspname, has_schema_privilege(e.oid, 'USAGE') AND "
+    "(SELECT has_table_privilege(c.oid, 'SELECT') FROM pg_class c WHERE c.relname = 'pg_stat_statements' "
+    "AND c.relnamespace = e.oid) FROM (SELECT) AS one LEFT JOIN (SELECT n.nspname, n.oid FROM pg_extension x "
+    "JOIN pg_namespace n ON n.oid = x.extnamespace WHERE x.extname = 'pg_stat_statements') AS e ON true";
 
 // Rows are read or written by these; a COPY with constants in it is left out, since those are not replaced by $1. Of a
 // query that functions run as well there are two rows. Names are compared as DoomedFinder writes them: in lower case of
@@ -75,9 +77,17 @@ void read(Connection& connection, const std::vector<std::string>& words, ServerS
     out.missing = "pg_stat_statements is not installed in this database";
     return;
   }
+  const auto ours = session.quote_name(about[2].as<std::string>());
+  const auto schema = session.quote_name(about[3].as<std::string>());
   if (!about[1].as<bool>()) {
-    out.missing = fmt::format("our role does not see other roles' queries; GRANT pg_read_all_stats TO {}",
-                              session.quote_name(about[2].as<std::string>()));
+    out.missing = fmt::format("our role does not see other roles' queries; GRANT pg_read_all_stats TO {}", ours);
+    return;
+  }
+  if (!about[4].as<bool>(false)) {
+    out.missing = fmt::format(
+        "our role may not read pg_stat_statements; GRANT USAGE ON SCHEMA {0} TO {1}; GRANT SELECT ON "
+        "{0}.pg_stat_statements TO {1}",
+        schema, ours);
     return;
   }
   const auto rows = session.exec(fmt::format(kStatements, kLongestText, session.quote_name(about[3].as<std::string>()),
@@ -112,15 +122,10 @@ ServerStatements ask(const SessionScanner& server, const std::vector<std::string
     connection.spoil();
     const auto exception = std::current_exception();
     out = {.server = server.server(), .missing = {}, .started_us = 0, .cut = false, .statements = {}, .paths = {}};
-    const auto sqlstate = sqlstate_of(exception);
-    // object_not_in_prerequisite_state; insufficient_privilege
-    if (sqlstate == "55000") {
-      out.missing = "pg_stat_statements is installed, but not in shared_preload_libraries";
-    } else if (sqlstate == "42501") {
-      out.missing = "our role may not read pg_stat_statements; GRANT SELECT on it, and USAGE on its schema";
-    } else {
-      out.missing = connection.error_of(exception).message;
-    }
+    constexpr const char* kNotLoaded = "55000";  // object_not_in_prerequisite_state
+    out.missing = sqlstate_of(exception) == kNotLoaded
+                      ? "pg_stat_statements is installed, but not in shared_preload_libraries"
+                      : connection.error_of(exception).message;
   }
   return out;
 }

@@ -227,7 +227,7 @@ TEST(ShowPaceTest, IsALineForEachBackfill) {
 }
 
 TEST(ShowAdviceTest, OnlyQueriesThatGrewAreShown) {
-  json gate;
+  json gate = json::object();
   EXPECT_EQ(show_advice(gate), "");
   gate["advice"] = json::parse(R"([
     {"query": "SELECT name\n  FROM users", "role": "api", "server": "primary", "uses": ["users.name"], "sure": true,
