@@ -99,7 +99,8 @@ class Scenario : public ReconcilerTest, public testing::WithParamInterface<std::
     for (const auto& name : now.value("stop", json::array())) running_.erase(name.get<std::string>());
     for (const auto& name : now.value("leave", json::array())) {
       running_.erase(name.get<std::string>());
-      if (!fleet_.remove(ServiceName("api"), InstanceId(name), "signed off")) failed(at_) << "leave: nobody " << name;
+      if (!fleet_.remove(ServiceName("api"), InstanceId(name), std::nullopt, "signed off"))
+        failed(at_) << "leave: nobody " << name;
     }
     for (const auto& [name, version] : now.value("run", json::object()).items())
       running_[name] = {version.get<std::string>(), "p" + std::to_string(++processes_)};
