@@ -87,6 +87,9 @@ class Scenario : public ReconcilerTest, public testing::WithParamInterface<std::
     if (plan.gate.quarantine.count() > 0) plan.doomed = {{StepId("drop"), "users", "a"}};
     start();
     submit(plan);
+    // Seen before the time begins.
+    await(core::Stage::backfilled);
+    round();
   }
 
   void step(const json& now) {
