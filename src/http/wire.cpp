@@ -68,7 +68,7 @@ const std::string& http_date(std::chrono::system_clock::time_point now) {
 std::string response_head(const Response& response, bool keep_alive, std::chrono::system_clock::time_point now) {
   std::string head;
   head.reserve(256);
-  const auto add = [&head](auto... parts) { (head.append(parts), ...); };
+  const auto add = [&head](const auto&... parts) { (head.append(parts), ...); };
   add("HTTP/1.1 ", std::to_string(response.status), " ", reason_phrase(response.status), "\r\nDate: ");
   head += http_date(now);
   if (!response.body.empty()) {
