@@ -113,8 +113,8 @@ Answer ApiCalls::heartbeats(const Call& call) {
   std::int64_t accepted = 0;
   std::optional<Milliseconds> next_in;
   json floor_said(nullptr);
-  json refused = json::array();
-  json retired_ones = json::array();
+  json refused;  // become arrays with their first element
+  json retired_ones;
   for (std::size_t i = 0; i < heartbeats->items.size(); ++i) {
     const auto& heartbeat = heartbeats->items[i];
     const auto reply = parts_.fleet.report(heartbeat);

@@ -145,10 +145,14 @@ Request RequestReader::release() {
   Head head = parsing_->parser.release();
   Request request;
   request.method = std::string(head.method_string());
+  auto& headers = request.headers;
+  headers.reserve(8);
   for (const auto& header : head) {
-    const auto [at, fresh] = request.headers.emplace(lower_case(header.name_string()), header.value());
-    if (!fresh) {
-      at->second.append(", ").append(header.value());  // RFC 9110, 5.3
+    auto name = lower_case(header.name_string());
+    if (!headers.empty() && headers.back().first == name) {       // Beast keeps those of one name together
+      headers.back().second.append(", ").append(header.value());  // RFC 9110, 5.3
+    } else {
+      headers.emplace_back(std::move(name), header.value());
     }
   }
   request.body = std::move(head.body());

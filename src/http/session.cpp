@@ -24,6 +24,7 @@ constexpr std::size_t kRequestsPerThread = 32;         // in the pool, running o
 constexpr int kClientGone = 499;                       // in the log only, as nginx has it
 constexpr std::chrono::milliseconds kSwallowTime{1'000};
 constexpr std::size_t kSwallowBytes = 4 * 1024 * 1024;
+constexpr std::size_t kWrittenAtOnce = 4 * 1024;  // bytes of a body that are copied behind its head
 
 Response busy(int status, std::string_view title, std::string_view detail) {
   return problem(status, title, detail, {{"retry_after_s", 1}});
@@ -55,22 +56,32 @@ Session::Session(Socket socket, ServerState& server, bool reserved)
       reserved_(reserved),
       socket_(std::move(socket)),
       timer_(socket_.get_executor()),
-      signal_(socket_.get_executor()) {}
+      signal_(socket_.get_executor()) {
+  error_code ignored;
+  socket_.non_blocking(true, ignored);  // for respond_at_once
+}
 
 Task<> Session::serve() {
   while (keep_alive_) {
     Incoming incoming = co_await read_request();
+    std::optional<Response> quick;
     if (incoming) {
+      quick = answer_inline(*incoming);
+    } else {
+      keep_alive_ = false;
+      refused_ = incoming.error().has_value();
+      quick = std::move(incoming.error());
+    }
+    if (quick && !respond_at_once(*quick)) {
+      co_await finish_response(std::move(*quick));
+    }
+    if (!quick && incoming) {
       Request request = std::move(*incoming);
       co_await answer(std::move(request));
-      continue;
     }
-    keep_alive_ = false;
-    if (incoming.error()) {
-      Response refusal = std::move(*incoming.error());
-      co_await respond(std::move(refusal));
-      co_await swallow_input();
-    }
+  }
+  if (refused_) {
+    co_await swallow_input();
   }
   close();
 }
@@ -83,10 +94,6 @@ Task<> Session::refuse() {
   co_await respond(std::move(refusal));
   co_await swallow_input();
   close();
-}
-
-void Session::wake() {
-  signal_.cancel();
 }
 
 void Session::drain() {
@@ -111,12 +118,19 @@ Task<Session::Incoming> Session::read_request() {
   RequestReader reader(server_.limits);
   method_.clear();
   target_.clear();
-  if (const bool begun = co_await first_byte(); !begun) {
+  if (buffered_.empty() && !server_.stopping) {
+    idle_ = true;
+    arm(first_request_ ? server_.limits.header_time : server_.limits.idle_time);
+    took(co_await read_some());
+  }
+  idle_ = false;
+  first_request_ = false;
+  if (gone_ || buffered_.empty()) {
     co_return std::unexpected(std::nullopt);
   }
   received_ = SteadyClock::now();
-  arm(server_.limits.header_time);
   bool in_body = false;
+  bool timed = false;  // only what has to be waited for: most requests come in one piece
   for (;;) {
     if (auto refusal = reader.take(buffered_)) {
       co_return std::unexpected(std::move(refusal));
@@ -125,18 +139,22 @@ Task<Session::Incoming> Session::read_request() {
       in_body = true;
       method_ = reader.method();
       target_ = reader.target();
+      timed = false;
       if (!reader.done() && reader.expects_continue()) {
         std::string go_on(kContinue);
         if (const bool written = co_await write(std::move(go_on), {}); !written) {
           co_return std::unexpected(std::nullopt);
         }
       }
-      arm(server_.limits.body_time);
     }
     if (reader.done()) {
       break;
     }
-    if (const bool more = co_await fill(); !more) {
+    if (!timed) {
+      arm(in_body ? server_.limits.body_time : server_.limits.header_time);
+      timed = true;
+    }
+    if (const bool more = took(co_await read_some()); !more) {
       co_return std::unexpected(read_failure());
     }
   }
@@ -145,27 +163,15 @@ Task<Session::Incoming> Session::read_request() {
   co_return reader.release();
 }
 
-Task<bool> Session::first_byte() {
-  if (buffered_.empty()) {
-    if (server_.stopping) {
-      co_return false;
-    }
-    idle_ = true;
-    arm(first_request_ ? server_.limits.header_time : server_.limits.idle_time);
-    if (const bool some = co_await fill(); !some) {
-      co_return false;
-    }
-  }
-  idle_ = false;
-  first_request_ = false;
-  co_return !gone_;
+// By way of a buffer: a string would have to be filled with zeros first, for every read.
+Task<Session::Outcome> Session::read_some() {
+  return socket_.async_read_some(asio::buffer(read_), kAsTuple);
 }
 
-Task<bool> Session::fill() {
-  // By way of a buffer: a string would have to be filled with zeros first, for every read.
-  const auto [error, bytes] = co_await socket_.async_read_some(asio::buffer(read_), kAsTuple);
+bool Session::took(const Outcome& outcome) {
+  const auto& [error, bytes] = outcome;
   buffered_.append(read_.data(), bytes);
-  co_return !error;
+  return !error;
 }
 
 std::optional<Response> Session::read_failure() const {
@@ -182,7 +188,7 @@ Task<> Session::swallow_input() {
   do {
     swallowed += buffered_.size();
     buffered_.clear();
-  } while (swallowed < kSwallowBytes && co_await fill());
+  } while (swallowed < kSwallowBytes && took(co_await read_some()));
 }
 
 template <typename Ask>
@@ -197,22 +203,19 @@ auto Session::guarded(Ask ask) -> std::optional<std::invoke_result_t<Ask>> {
   return std::nullopt;
 }
 
-Task<> Session::answer(Request request) {
+// Nothing where the answer needs the pool.
+std::optional<Response> Session::answer_inline(Request& request) {
   Result<Target> target = parse_target(target_);
   if (!target) {
-    Response refusal = problem(400, "Malformed target", target.error().message);
-    co_await respond(std::move(refusal));
-    co_return;
+    return problem(400, "Malformed target", target.error().message);
   }
   request.path = std::move(target->path);
   request.query = std::move(target->query);
 
   if (reserved_ && !guarded([&] { return server_.handler.privileged(request); }).value_or(false)) {
     keep_alive_ = false;
-    Response refusal = all_in_use();
-    co_await respond(std::move(refusal));
-    co_await swallow_input();
-    co_return;
+    refused_ = true;
+    return all_in_use();
   }
 
   auto quick = guarded([&] { return server_.handler.handle_inline(request); });
@@ -220,11 +223,10 @@ Task<> Session::answer(Request request) {
   if (!response && server_.in_hand >= server_.limits.threads * kRequestsPerThread) {
     response = busy(503, "Busy", "too many requests are waiting for a thread");
   }
-  if (response) {
-    co_await respond(std::move(*response));
-    co_return;
-  }
+  return response;
+}
 
+Task<> Session::answer(Request request) {
   const std::uint64_t seen = server_.generation;
   std::optional<Answer> answer;
   std::function<void()> work = [&] {
@@ -351,12 +353,33 @@ Task<> Session::until_woken(std::uint64_t seen) {
 }
 
 Task<> Session::respond(Response response) {
+  if (!respond_at_once(response)) {
+    co_await finish_response(std::move(response));
+  }
+}
+
+// The socket takes most answers without waiting. That costs neither coroutines nor a time limit, and no look at the
+// other sockets before the client has its answer.
+bool Session::respond_at_once(Response& response) {
   keep_alive_ = keep_alive_ && !server_.stopping;
-  std::string head = response_head(response, keep_alive_, std::chrono::system_clock::now());
+  unsent_ = response_head(response, keep_alive_, std::chrono::system_clock::now());
   if (method_ == "HEAD" || response.status == 204 || response.status == 304) {
     response.body.clear();
   }
-  if (const bool written = co_await write(std::move(head), std::move(response.body)); !written) {
+  if (response.body.size() <= kWrittenAtOnce) {
+    unsent_ += std::exchange(response.body, {});
+    error_code error;  // finish_response will meet it again
+    unsent_.erase(0, socket_.write_some(asio::buffer(unsent_), error));
+  }
+  if (!unsent_.empty()) {
+    return false;
+  }
+  log_access(response.status);
+  return true;
+}
+
+Task<> Session::finish_response(Response response) {
+  if (const bool written = co_await write(std::move(unsent_), std::move(response.body)); !written) {
     keep_alive_ = false;
   }
   log_access(response.status);
@@ -443,10 +466,6 @@ void Session::arm(std::chrono::milliseconds timeout) {
   if (deadline_ < timer_at_) {
     start_timer(deadline_);
   }
-}
-
-void Session::disarm() {
-  deadline_ = SteadyClock::time_point::max();
 }
 
 void Session::start_timer(SteadyClock::time_point at) {

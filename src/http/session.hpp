@@ -20,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 
 #include "diastole/http/message.hpp"
 #include "diastole/http/server.hpp"
@@ -66,7 +67,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Task<> refuse();
 
   // The generation or `stopping` has changed.
-  void wake();
+  void wake() { signal_.cancel(); }
   // Closes at once if no request has begun, otherwise after it.
   void drain();
   void close();
@@ -75,19 +76,25 @@ class Session : public std::enable_shared_from_this<Session> {
   class WaiterSlot;
   // What else than a request: a refusal to be sent before closing, or nothing where the connection is simply over.
   using Incoming = std::expected<Request, std::optional<Response>>;
+  using Outcome = std::tuple<boost::system::error_code, std::size_t>;
 
   Task<Incoming> read_request();
-  Task<bool> first_byte();
-  Task<bool> fill();
+  Task<Outcome> read_some();
+  // Keeps what was read.
+  bool took(const Outcome& outcome);
   Task<> swallow_input();
   [[nodiscard]] std::optional<Response> read_failure() const;
 
+  std::optional<Response> answer_inline(Request& request);
   Task<> answer(Request request);
   Task<std::optional<Response>> long_poll(LongPoll poll, std::uint64_t seen);
   Task<> event_feed(EventFeed feed);
   Task<bool> send_chunk(EventFeed::Chunk chunk);
   Task<> until_woken(std::uint64_t seen);
   Task<> respond(Response response);
+  // False where something is left to write, for finish_response.
+  bool respond_at_once(Response& response);
+  Task<> finish_response(Response response);
   Task<bool> write(std::string head, std::string body);
   void log_access(int status);
 
@@ -104,7 +111,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   // The time that I/O may take from now on. Moving it later costs no timer operation.
   void arm(std::chrono::milliseconds timeout);
-  void disarm();
+  void disarm() { deadline_ = SteadyClock::time_point::max(); }
   void start_timer(SteadyClock::time_point at);
   void on_timer();
 
@@ -125,6 +132,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool keep_alive_ = true;
   bool idle_ = true;  // no byte of a request has come yet
   bool first_request_ = true;
+  bool refused_ = false;  // while the client may still be sending
 
   bool watch_wanted_ = false;
   bool watching_ = false;
@@ -134,6 +142,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // Of the request in hand.
   std::string method_;
   std::string target_;
+  std::string unsent_;  // of its answer
   SteadyClock::time_point received_;
   SteadyClock::time_point last_write_;
 };

@@ -47,9 +47,11 @@ std::string_view reason_phrase(int status) {
   return found == std::end(kPhrases) ? std::string_view{} : found->text;
 }
 
-std::string header_value(std::string value) {
-  std::ranges::replace_if(value, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, ' ');
-  return value;
+void add_value(std::string& head, std::string_view value) {
+  const auto begin = static_cast<std::ptrdiff_t>(head.size());
+  head += value;
+  std::replace_if(
+      head.begin() + begin, head.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }, ' ');
 }
 
 // Put into words once a second.
@@ -72,13 +74,15 @@ std::string response_head(const Response& response, bool keep_alive, std::chrono
   add("HTTP/1.1 ", std::to_string(response.status), " ", reason_phrase(response.status), "\r\nDate: ");
   head += http_date(now);
   if (!response.body.empty()) {
-    add("\r\nContent-Type: ", header_value(response.content_type));
+    add("\r\nContent-Type: ");
+    add_value(head, response.content_type);
   }
   if (response.status != 204 && response.status != 304) {  // RFC 9110, 8.6
     add("\r\nContent-Length: ", std::to_string(response.body.size()));
   }
   for (const auto& [name, value] : response.headers) {
-    add("\r\n", name, ": ", header_value(value));
+    add("\r\n", std::string_view(name), ": ");
+    add_value(head, value);
   }
   head += "\r\n";
   head += keep_alive ? "\r\n" : "Connection: close\r\n\r\n";

@@ -14,10 +14,13 @@
 namespace diastole::http {
 
 struct Request {
+  // No map, which would allocate for each header of each heartbeat.
+  using Headers = std::vector<std::pair<std::string, std::string>>;
+
   std::string method;                        // GET, POST, PATCH, DELETE
   std::vector<std::string> path;             // segments, percent-decoded: /v1/plans/x is {"v1", "plans", "x"}
   std::map<std::string, std::string> query;  // percent-decoded; a repeated key is refused before this
-  std::map<std::string, std::string, std::less<>> headers;  // names in lower case
+  Headers headers;                           // names in lower case, each once
   std::string body;
 
   [[nodiscard]] std::optional<std::string_view> header(std::string_view lower_name) const;

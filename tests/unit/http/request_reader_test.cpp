@@ -100,7 +100,7 @@ TEST(RequestReaderTest, StopsAtTheEndOfItsRequest) {
 }
 
 TEST(RequestReaderTest, HeaderNamesAreLowerCaseAndRepeatedOnesJoined) {
-  std::string input = "GET /a HTTP/1.1\r\nHOST: x\r\nX-Tag: 1\r\nx-tag: 2\r\n\r\n";
+  std::string input = "GET /a HTTP/1.1\r\nX-Tag: 1\r\nHOST: x\r\nx-tag: 2\r\n\r\n";
   RequestReader reader({});
   ASSERT_FALSE(reader.take(input));
   const Request request = reader.release();

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <nlohmann/json.hpp>
 
 namespace diastole::http::testing {
@@ -51,7 +52,7 @@ Answer FunctionHandler::echo(const Request& request) {
   const nlohmann::json seen = {{"method", request.method},
                                {"path", request.path},
                                {"query", request.query},
-                               {"headers", request.headers},
+                               {"headers", std::map(request.headers.begin(), request.headers.end())},
                                {"body", request.body}};
   Response response;
   response.body = seen.dump();
