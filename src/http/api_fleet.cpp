@@ -98,17 +98,20 @@ json ApiCalls::floor_text(const ServiceName& service) const {
 
 Answer ApiCalls::heartbeats(const Call& call) {
   if (auto refusal = body_refusal(call.request, settings_.batch_bytes)) return std::move(*refusal);
+  const auto too_large = [&](bool batch) { return !batch && call.request.body.size() > settings_.heartbeat_bytes; };
+  const auto refuse_size = [&] {
+    return problem(413, "Content too large", fmt::format("a heartbeat's limit is {} bytes", settings_.heartbeat_bytes));
+  };
   auto heartbeats = read_plain_heartbeats(call.request.body);
   if (!heartbeats) {
     const auto body = json_body(call.request, settings_.batch_bytes);
     if (!body) return body.error();
+    if (too_large(body->is_array())) return refuse_size();
     auto read = read_heartbeats(*body);
     if (!read) return problem(read.error());
     heartbeats = std::move(*read);
   }
-  if (!heartbeats->batch && call.request.body.size() > settings_.heartbeat_bytes) {
-    return problem(413, "Content too large", fmt::format("a heartbeat's limit is {} bytes", settings_.heartbeat_bytes));
-  }
+  if (too_large(heartbeats->batch)) return refuse_size();
   // All are well-formed: from here on each counts for itself.
   std::int64_t accepted = 0;
   std::optional<Milliseconds> next_in;
