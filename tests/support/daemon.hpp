@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
@@ -91,7 +92,7 @@ class Daemon {
     if (!process_) return std::nullopt;
     process_->signal(number);
     const auto status = process_->wait(milliseconds{10'000});
-    seen_ += process_->err() + process_->out();
+    keep(process_->err() + process_->out());
     if (status) process_.reset();
     return status;
   }
@@ -104,7 +105,10 @@ class Daemon {
   [[nodiscard]] std::string url() const { return fmt::format("http://127.0.0.1:{}", port()); }
   [[nodiscard]] Process& process() { return *process_; }
   // All that it has ever said, answers included.
-  [[nodiscard]] std::string seen() const { return seen_ + (process_ ? process_->err() : ""); }
+  [[nodiscard]] std::string seen() const {
+    const std::scoped_lock lock(seen_mutex_);
+    return seen_ + (process_ ? process_->err() : "");
+  }
 
   // Any request, without a token unless `headers` has one. Throws where no answer comes.
   Answer send(const std::string& method, const std::string& target, const std::string& body = {},
@@ -112,7 +116,7 @@ class Daemon {
     const auto response =
         http::send("127.0.0.1", port_, {method, target, std::move(headers), body, milliseconds{60'000}});
     if (!response) throw std::runtime_error(response.error().message);
-    seen_ += response->body;
+    keep(response->body);
     const auto type = response->headers.find("content-type");
     const bool plain = type != response->headers.end() && type->second.starts_with("text/");
     return {response->status,
@@ -152,7 +156,7 @@ class Daemon {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{30};
     const auto on_data = [&](std::string_view piece) {
       pending += piece;
-      seen_ += piece;
+      keep(piece);
       for (auto end = pending.find('\n'); found.is_null() && end != std::string::npos; end = pending.find('\n')) {
         if (pending.starts_with("data: ")) {
           if (auto event = json::parse(pending.substr(6, end - 6)); wanted(event)) found = std::move(event);
@@ -183,6 +187,10 @@ class Daemon {
   }
 
  private:
+  void keep(std::string_view said) {
+    const std::scoped_lock lock(seen_mutex_);
+    seen_ += said;
+  }
   [[nodiscard]] static std::string socket_directory() {
     const auto dsn = cluster().dsn();
     return dsn.substr(dsn.find('=') + 1, dsn.find(' ') - dsn.find('=') - 1);
@@ -195,6 +203,7 @@ class Daemon {
   std::filesystem::path config_;
   std::unique_ptr<Process> process_;
   std::atomic<std::uint16_t> port_ = 0;  // which a second thread may report to
+  mutable std::mutex seen_mutex_;        // a second thread may report meanwhile
   std::string seen_;
 };
 
