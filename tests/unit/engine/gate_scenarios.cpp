@@ -94,11 +94,7 @@ class Scenario : public ReconcilerTest, public testing::WithParamInterface<std::
 
   void step(const json& now) {
     only(now, at_, {"at", "run", "stop", "leave", "report", "sessions", "hold", "release", "override", "expect"});
-    for (const auto until = seconds(now.at("at")); time_ < until; time_ += 10 * kSecond) {
-      clock_.advance(10 * kSecond);
-      beat();
-      round();
-    }
+    for (const auto until = seconds(now.at("at")); time_ < until; time_ += 10 * kSecond) tick([this] { beat(); });
     for (const auto& name : now.value("stop", json::array())) running_.erase(name.get<std::string>());
     for (const auto& name : now.value("leave", json::array())) {
       running_.erase(name.get<std::string>());
