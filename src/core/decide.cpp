@@ -127,6 +127,17 @@ Reason in_quarantine(const PlanState& state, Milliseconds since) {
   return reason;
 }
 
+// One that the plan names nothing to undo for is undone by saying so.
+void begin_undo(Decision& decision, const Step& step) {
+  decision.events.push_back(UndoStarted{step.id});
+  if (step.undo.empty()) {
+    decision.events.push_back(
+        UndoFinished{step.id, step.no_undo.empty() ? "the plan names nothing to undo" : step.no_undo});
+  } else {
+    decision.action = UndoStep{step.id};
+  }
+}
+
 // Contract's steps back to where contract has not been, then the fence.
 Decision restore(const PlanState& state, const Observation& observation) {
   Decision decision;
@@ -140,14 +151,7 @@ Decision restore(const PlanState& state, const Observation& observation) {
     decision.action = LowerFence{};
     return decision;
   }
-  const auto& planned = state.plan.steps[*step];
-  decision.events.push_back(UndoStarted{planned.id});
-  if (planned.undo.empty()) {
-    decision.events.push_back(
-        UndoFinished{planned.id, planned.no_undo.empty() ? "the plan names nothing to undo" : planned.no_undo});
-  } else {
-    decision.action = UndoStep{planned.id};
-  }
+  begin_undo(decision, state.plan.steps[*step]);
   return decision;
 }
 
@@ -217,17 +221,11 @@ Decision during_abort(const PlanState& state, const Observation& observation) {
   for (std::size_t i = state.steps.size(); i-- > 0;) {
     const auto& step = state.plan.steps[i];
     if (!needs_undo(state.steps[i])) continue;
-    if (step.undo.empty()) {
-      decision.events = {UndoStarted{step.id},
-                         UndoFinished{step.id, step.no_undo.empty() ? "the plan names nothing to undo" : step.no_undo}};
-      return decision;
-    }
-    if (observation.hold) {
+    if (observation.hold && !step.undo.empty()) {
       decision.waiting.push_back(*observation.hold);
       return decision;
     }
-    decision.events.push_back(UndoStarted{step.id});
-    decision.action = UndoStep{step.id};
+    begin_undo(decision, step);
     return decision;
   }
   decision.events.push_back(PlanAborted{});

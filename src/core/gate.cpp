@@ -39,7 +39,6 @@ bool closes_as_held(ReasonKind kind) {
 
 // What the database's sessions say of one version of a service.
 struct VersionSessions {
-  std::int64_t count = 0;
   bool all_named = true;  // each says which instance it is of
   std::set<std::string> instances;
 };
@@ -52,7 +51,6 @@ SessionsByVersion sessions_by_version(const GateSpec& spec, const GateEvidence& 
     const auto verdict = classify(session, spec, evidence.tools);
     if (!verdict.requirement) continue;
     auto& entry = out[{verdict.requirement->service, verdict.version}];
-    ++entry.count;
     if (verdict.instance.empty()) {
       entry.all_named = false;
     } else {
@@ -198,8 +196,7 @@ class Collection {
       if (mapping.version != version) continue;
       mapped = true;
       for (const auto& server : evidence_.sessions->servers) {
-        const auto login = std::ranges::find(server.logins, mapping.role, &RoleLogin::role);
-        if (login == server.logins.end() || login->can_login) return false;
+        if (server.may_log_in(mapping.role)) return false;
       }
     }
     return mapped;
@@ -297,9 +294,7 @@ DrainLook look_at_drain(const GateSpec& spec, const SessionScan& scan, const std
   for (const auto& server : scan.servers) {
     if (!server.failed.empty()) out.obstacles.push_back(server_unseen(server));
     for (const auto& role : roles_below(spec.fleet)) {
-      const auto login = std::ranges::find(server.logins, role, &RoleLogin::role);
-      if (login == server.logins.end() || login->can_login)
-        out.obstacles.push_back(role_can_login(server.server, role));
+      if (server.may_log_in(role)) out.obstacles.push_back(role_can_login(server.server, role));
     }
   }
   if (scan.servers.empty()) out.obstacles.push_back(not_scanned());

@@ -64,6 +64,11 @@ bool is_tool(const Session& session, const std::vector<Tool>& tools) {
 
 }  // namespace
 
+bool ServerScan::may_log_in(std::string_view role) const {
+  const auto login = std::ranges::find(logins, role, &RoleLogin::role);
+  return login == logins.end() || login->can_login;
+}
+
 bool SessionScan::complete() const {
   return !servers.empty() && std::ranges::all_of(servers, [](const ServerScan& scan) { return scan.failed.empty(); });
 }

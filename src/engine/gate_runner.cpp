@@ -65,15 +65,11 @@ const std::vector<core::Tool>& Runner::tools(const TargetName& target) const {
 }
 
 ports::TargetResult<core::SessionScan> Runner::scan(const core::Plan& plan) const {
-  const auto found = targets_.find(plan.target);
-  if (found == targets_.end()) {
-    ports::TargetError error{ErrorCode::unavailable, {}, {}};
-    error.failure.message = "the configuration does not name it any more";
-    return std::unexpected(std::move(error));
-  }
+  const auto target = target_of(plan);
+  if (!target) return std::unexpected(target.error());
   // What is seen is as old as the moment at which it was asked for.
   const auto at = clock_.now().mono;
-  auto seen = found->second->sessions({plan.id, core::roles_of(plan.gate.fleet)});
+  auto seen = (*target)->sessions({plan.id, core::roles_of(plan.gate.fleet)});
   if (seen) seen->at = at;
   return seen;
 }
@@ -109,24 +105,14 @@ ActResult Runner::at_gate(const core::PlanState& state, const core::Action& acti
   const StepId gate("gate");
   auto target = ready(state, lease_.epoch());
   if (!target) return {.again_later = later(state.plan, gate, target.error())};
-  const auto perform_on = [&]() -> ActResult {
-    if (std::holds_alternative<core::RaiseFence>(action)) return raise_fence(state, **target);
-    if (std::holds_alternative<core::Drain>(action)) return drain(state, **target, hand);
-    if (std::holds_alternative<core::Quarantine>(action)) return quarantine(state, **target, hand);
-    return lower_fence(state, **target, hand);
-  };
-  auto result = perform_on();
-  if (result.again_later) {
-    // What comes back may be another server, or an older state of it.
-    const std::scoped_lock lock(mutex_);
-    prepared_.erase(state.plan.target);
-  }
-  return result;
+  if (std::holds_alternative<core::RaiseFence>(action)) return raise_fence(state, **target);
+  if (std::holds_alternative<core::Drain>(action)) return drain(state, **target, hand);
+  if (std::holds_alternative<core::Quarantine>(action)) return quarantine(state, **target, hand);
+  return lower_fence(state, **target, hand);
 }
 
 ActResult Runner::note(const core::PlanState& state, const core::Event& event) {
-  const auto appended = journal_.transact(
-      state.plan.id, [&](const core::PlanState&) -> Result<std::vector<core::Event>> { return std::vector{event}; });
+  const auto appended = append(state.plan.id, event);
   // Whatever happened is done again, which is no harm.
   if (!appended) {
     log_.warning("an act at the gate could not be recorded, and is done again",

@@ -158,7 +158,7 @@ class Reconciler::Impl {
   [[nodiscard]] core::GateVerdict judge(const core::PlanState& state, const core::SessionScan& scan) const {
     auto memory = remembered(state);
     memory.scan = scan;
-    return evaluate(state, memory, clock_.now()).contract;
+    return evaluate(state, std::move(memory), clock_.now()).contract;
   }
 
   void loop(const std::stop_token& stop) {
@@ -299,7 +299,8 @@ class Reconciler::Impl {
     return observation;
   }
 
-  [[nodiscard]] core::GateVerdict look(const core::GateSpec& spec, core::GateEvidence evidence, MonoTime first_seen,
+  // Fills in what of the fleet this gate asks for.
+  [[nodiscard]] core::GateVerdict look(const core::GateSpec& spec, core::GateEvidence& evidence, MonoTime first_seen,
                                        const core::GateMemory& memory, Now now) const {
     evidence.fleet = fleet_.view(core::names_wanted(spec, evidence));
     // Evidence from before the plan does not count: one suspect time from when it was first seen, every instance has
@@ -308,16 +309,15 @@ class Reconciler::Impl {
     return core::evaluate_gate(spec, evidence, memory, now);
   }
 
-  [[nodiscard]] Gates evaluate(const core::PlanState& state, const Remembered& memory, Now now) const {
+  [[nodiscard]] Gates evaluate(const core::PlanState& state, Remembered memory, Now now) const {
     core::GateEvidence evidence;
-    evidence.sessions = memory.scan;
+    evidence.sessions = std::move(memory.scan);
     if (const auto tools = settings_.tools.find(state.plan.target); tools != settings_.tools.end())
       evidence.tools = tools->second;
     evidence.backfill_complete = backfill_complete(state.stage);
     evidence.hold = state.gate.hold;
     evidence.set_aside = core::set_aside(state, now.wall);
     Gates gates;
-    gates.sessions = memory.scan;
     gates.contract = look(state.plan.gate, evidence, memory.first_seen, memory.gate, now);
     evidence.backfill_complete = true;
     evidence.hold.reset();
@@ -325,6 +325,7 @@ class Reconciler::Impl {
       if (!step.backfill || step.backfill->needs.empty()) continue;
       gates.needs[step.id] = look(core::needs_gate(state.plan, *step.backfill), evidence, memory.first_seen, {}, now);
     }
+    gates.sessions = std::move(evidence.sessions);
     return gates;
   }
 

@@ -64,6 +64,16 @@ Runner::Runner(Journal& journal, Targets targets, const ports::Lease& lease, con
       random_(std::random_device{}()) {}
 
 ActResult Runner::perform(const core::PlanState& state, const core::Action& action, Hand& hand) {
+  auto result = act_out(state, action, hand);
+  if (result.again_later) {
+    // What comes back may be another server, or an older state of it.
+    const std::scoped_lock lock(mutex_);
+    prepared_.erase(state.plan.target);
+  }
+  return result;
+}
+
+ActResult Runner::act_out(const core::PlanState& state, const core::Action& action, Hand& hand) {
   if (const auto* wanted = std::get_if<core::RunPreflight>(&action)) return preflight(state, wanted->phase, hand);
   const auto on_step = [&](const StepId& id, Direction direction, auto member) -> ActResult {
     const auto* step = state.plan.find(id);
@@ -75,13 +85,7 @@ ActResult Runner::perform(const core::PlanState& state, const core::Action& acti
                        epoch};
     auto target = ready(state, epoch);
     if (!target) return {.again_later = later(state.plan, id, target.error()), .preflight = {}};
-    auto result = (this->*member)(Act{state, *step, **target, work, hand});
-    if (result.again_later) {
-      // What comes back may be another server, or an older state of it.
-      const std::scoped_lock lock(mutex_);
-      prepared_.erase(state.plan.target);
-    }
-    return result;
+    return (this->*member)(Act{state, *step, **target, work, hand});
   };
   if (const auto* wanted = std::get_if<core::RunStep>(&action))
     return on_step(wanted->step, Direction::forward, &Runner::run);
@@ -271,13 +275,16 @@ ActResult Runner::settle(const Act& act) {
   return conclude(act, event);
 }
 
+ports::TargetResult<ports::Target*> Runner::target_of(const core::Plan& plan) const {
+  if (const auto found = targets_.find(plan.target); found != targets_.end()) return found->second;
+  ports::TargetError error{ErrorCode::unavailable, {}, {}};
+  error.failure.message = kNotNamed;
+  return std::unexpected(std::move(error));
+}
+
 ports::TargetResult<ports::Target*> Runner::ready(const core::PlanState& state, Epoch epoch) {
-  const auto found = targets_.find(state.plan.target);
-  if (found == targets_.end()) {
-    ports::TargetError error{ErrorCode::unavailable, {}, {}};
-    error.failure.message = kNotNamed;
-    return std::unexpected(std::move(error));
-  }
+  const auto target = target_of(state.plan);
+  if (!target) return target;
   if (epoch.value == 0) {
     ports::TargetError error{ErrorCode::unavailable, {}, {}};
     error.failure.message = "not touched, since this daemon does not hold the lease";
@@ -285,18 +292,21 @@ ports::TargetResult<ports::Target*> Runner::ready(const core::PlanState& state, 
   }
   {
     const std::scoped_lock lock(mutex_);
-    if (prepared_[state.plan.target] == epoch) return found->second;
+    if (prepared_[state.plan.target] == epoch) return target;
   }
-  if (auto prepared = found->second->prepare(epoch); !prepared) return std::unexpected(prepared.error());
+  if (auto prepared = (*target)->prepare(epoch); !prepared) return std::unexpected(prepared.error());
   const std::scoped_lock lock(mutex_);
   prepared_[state.plan.target] = epoch;
-  return found->second;
+  return target;
+}
+
+Result<StatePtr> Runner::append(const PlanId& plan, const core::Event& event) {
+  return journal_.transact(
+      plan, [&](const core::PlanState&) -> Result<std::vector<core::Event>> { return std::vector{event}; });
 }
 
 bool Runner::record(const Act& act, const core::Event& event) {
-  const auto appended =
-      journal_.transact(act.state.plan.id,
-                        [&](const core::PlanState&) -> Result<std::vector<core::Event>> { return std::vector{event}; });
+  const auto appended = append(act.state.plan.id, event);
   if (appended) return true;
   log_.error("an outcome could not be recorded; the ledger will settle it", {{"plan", act.state.plan.id.str()},
                                                                              {"step", act.step.id.str()},
@@ -342,13 +352,14 @@ int Runner::first_rows(const core::Backfill& backfill) const {
 }
 
 Result<ports::BackfillPreview> Runner::preview(const core::Plan& plan, const core::Step& step) const {
-  const auto found = targets_.find(plan.target);
-  if (found == targets_.end()) return fail(ErrorCode::unavailable, fmt::format("{} {}", plan.target.str(), kNotNamed));
+  const auto target = target_of(plan);
+  if (!target)
+    return fail(target.error().code, fmt::format("{} {}", plan.target.str(), target.error().failure.message));
   // Somebody waits for the answer, and it reads hardly more than a window's keys.
   constexpr Milliseconds kPatience{10'000};
   ports::BackfillWork work{
       {plan.id, step.id, Direction::forward, {}, {}}, *step.backfill, settings_.lock_timeout, kPatience};
-  auto preview = found->second->backfill_preview(work, first_rows(*step.backfill));
+  auto preview = (*target)->backfill_preview(work, first_rows(*step.backfill));
   if (preview) return *std::move(preview);
   return fail(preview.error().code, fmt::format("{}: {}", step.id.str(), preview.error().failure.message));
 }

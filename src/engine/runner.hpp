@@ -59,6 +59,7 @@ class Runner {
     Hand& hand;
   };
 
+  [[nodiscard]] ActResult act_out(const core::PlanState& state, const core::Action& action, Hand& hand);
   [[nodiscard]] ActResult preflight(const core::PlanState& state, core::Phase phase, Hand& hand);
   // Before contract: what the verifications of the backfills find now, as obstacles.
   [[nodiscard]] ports::TargetResult<std::vector<core::Reason>> recheck(const core::PlanState& state,
@@ -84,7 +85,10 @@ class Runner {
   // the blockers.
   [[nodiscard]] ports::TargetResult<ports::WorkDone> attempt(const Act& act, ports::StatementWork work);
 
+  // unavailable where the configuration does not name it any more.
+  [[nodiscard]] ports::TargetResult<ports::Target*> target_of(const core::Plan& plan) const;
   [[nodiscard]] ports::TargetResult<ports::Target*> ready(const core::PlanState& state, Epoch epoch);
+  [[nodiscard]] Result<StatePtr> append(const PlanId& plan, const core::Event& event);
   // Appends; where that fails, asks the act to come to a boundary.
   bool record(const Act& act, const core::Event& event);
   // Appends the outcome; where that fails the step stays marked, to be settled later.

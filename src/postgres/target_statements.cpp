@@ -90,8 +90,8 @@ void read(Connection& connection, const std::vector<std::string>& words, ServerS
         schema, ours);
     return;
   }
-  const auto rows = session.exec(fmt::format(kStatements, kLongestText, session.quote_name(about[3].as<std::string>()),
-                                             text_array(session, words), kMostStatements + 1));
+  const auto rows =
+      session.exec(fmt::format(kStatements, kLongestText, schema, text_array(session, words), kMostStatements + 1));
   for (const auto& row : rows) {
     if (out.statements.size() == kMostStatements) {
       out.cut = true;

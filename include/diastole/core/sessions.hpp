@@ -37,6 +37,9 @@ struct ServerScan {
   std::string server;
   std::string failed;  // why it could not be scanned in full; empty where it was
   std::vector<RoleLogin> logins;
+
+  // A role that was not asked for may, as far as anybody knows.
+  [[nodiscard]] bool may_log_in(std::string_view role) const;
   friend bool operator==(const ServerScan&, const ServerScan&) = default;
 };
 
